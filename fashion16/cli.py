@@ -1,0 +1,178 @@
+"""The command line: open, one call, print."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from fashion16 import __version__
+from fashion16.encoder import Encoder
+from fashion16.errors import Fashion16Error, PictureTooLargeError, SearchError
+from fashion16.images import MAX_BYTES, read_photo
+from fashion16.index import N_BITS, SEED, K
+from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+
+app = typer.Typer(
+    help="Visual search and label correction for clothing pictures.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+console = Console()
+errors = Console(stderr=True)
+
+CollectionArgument = Annotated[str, typer.Argument(help="The collection's name.", metavar="NAME")]
+CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="The collection's name.", metavar="NAME")]
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Visual search and label correction for clothing pictures."""
+    if show:
+        console.print(__version__)
+        raise typer.Exit
+
+
+@app.command("import")
+def import_collection(name: CollectionArgument = DEFAULT_COLLECTION) -> None:
+    """Fetch a data set and fill its collection.
+
+    Example: `fashion16 import fashion-mnist`
+    """
+    if name != DEFAULT_COLLECTION:
+        raise SearchError(f"No data set is called “{name}”. There is: {DEFAULT_COLLECTION}.")
+    with _progress("Importing") as progress:
+        count = Workspace().import_fashion_mnist(progress)
+    console.print(f"{name}: {count:,} items")
+
+
+@app.command()
+def embed(name: CollectionArgument = DEFAULT_COLLECTION) -> None:
+    """Encode all pictures of a collection; goes on where it was interrupted.
+
+    Example: `fashion16 embed fashion-mnist`
+    """
+    workspace = Workspace()
+    encoder = Encoder(workspace.encoder_folder)
+    with _progress("Encoding") as progress:
+        path = workspace.embed(name, encoder, progress)
+    console.print(f"{name}: embeddings in {path}")
+
+
+@app.command()
+def index(
+    name: CollectionArgument = DEFAULT_COLLECTION,
+    n_bits: Annotated[int, typer.Option(help="Bits of a code, a multiple of 8.", min=8, max=4096)] = N_BITS,
+    seed: Annotated[int, typer.Option(help="Seed of the hyperplanes.")] = SEED,
+) -> None:
+    """Fit the head and build the hash index with today's labels.
+
+    Example: `fashion16 index fashion-mnist --n-bits 256`
+    """
+    workspace = Workspace()
+    with console.status("Fitting the head and building the index"):
+        head, built = workspace.build_index(name, n_bits, seed)
+    console.print(f"{name}: {len(built):,} items in {len(head.categories)} categories, {n_bits} bits")
+
+
+@app.command()
+def search(
+    photo: Annotated[Path, typer.Argument(help="A picture file.", metavar="PHOTO")],
+    collection: CollectionOption = DEFAULT_COLLECTION,
+    category: Annotated[list[str] | None, typer.Option(help="Search here instead; may be repeated.")] = None,
+    everywhere: Annotated[bool, typer.Option("--all", help="Search in all categories.")] = False,
+    k: Annotated[int, typer.Option("-k", help="How many results.", min=1, max=1000)] = K,
+) -> None:
+    """Find the garments most similar to a photo.
+
+    Example: `fashion16 search shirt.jpg -k 5`
+    """
+    pixels = read_photo(_read_file(photo))
+    opened = Workspace().open(collection)
+    categories = list(opened.searcher.index.categories) if everywhere else category
+    answer = opened.find(opened.classify(pixels), categories=categories, k=k)
+    guesses = ", ".join(f"{name} {share:.1%}" for name, share in list(answer.classified.probabilities.items())[:3])
+    console.print(f"Category: {escape(guesses)}", highlight=False)
+    table = Table("rank", "id", "label", "similarity")
+    items = opened.catalogue.items([result.id for result in answer.results])
+    for result, item in zip(answer.results, items, strict=True):
+        table.add_row(str(result.rank), str(result.id), escape(str(item.label)), f"{result.similarity:.1%}")
+    console.print(table)
+    steps = " · ".join(f"{step} {ms:.1f} ms" for step, ms in answer.milliseconds.items())
+    console.print(f"{steps} · {answer.candidates:,} candidates", highlight=False)
+
+
+@app.command()
+def doctor(collection: CollectionOption = DEFAULT_COLLECTION) -> None:
+    """Check files, versions and digests, and that every item finds itself.
+
+    Example: `fashion16 doctor`
+    """
+    from fashion16.doctor import examine
+
+    well = True
+    with _progress("Self-recall") as progress:
+        for finding in examine(Workspace(), collection, progress):
+            well &= finding.well
+            mark = "[green]ok[/]     " if finding.well else "[red]problem[/]"
+            console.print(f"{mark} {finding.what}: {escape(finding.facts)}", highlight=False)
+    if not well:
+        raise typer.Exit(1)
+
+
+@app.command("encoder")
+def make_encoder(
+    photos: Annotated[Path, typer.Option(help="A folder of clothing photos to fit the projection on.")],
+    weights: Annotated[Path | None, typer.Option(help="VGG-16's weights without its top, as .h5.")] = None,
+) -> None:
+    """Make the encoder from VGG-16's ImageNet weights (needs TensorFlow).
+
+    Example: `fashion16 encoder --photos clothing-dataset-small/train`
+    """
+    with _progress("Encoding") as progress:
+        card = Workspace().make_encoder(photos, weights, progress)
+    console.print(f"Encoder {card.digest[:12]}…: {card.projection}", highlight=False)
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise PictureTooLargeError(path.stat().st_size / 2**20, MAX_BYTES / 2**20, "MB")
+        return path.read_bytes()
+    except OSError as error:
+        raise SearchError(f"{path} cannot be read ({error.strerror}). Check its name.") from error
+
+
+def main() -> None:
+    """Run a command; what goes wrong on purpose is printed as one sentence, with exit status 1."""
+    try:
+        app()
+    except Fashion16Error as error:
+        errors.print(f"[red]{escape(str(error))}[/]", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("Stopped.")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""An opened collection: its pictures, its catalogue and its searcher, kept in step."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fashion16.catalogue import Catalogue
+from fashion16.errors import DataError
+from fashion16.images import Pixels, encode_jpeg
+from fashion16.search import Answer, Classified, Searcher
+
+THUMBNAIL_SIDE = 200
+
+
+class Collection:
+    """What the pages and the command line ask. Safe to share between threads."""
+
+    def __init__(
+        self,
+        name: str,
+        catalogue: Catalogue,
+        pictures: npt.NDArray[np.uint8],
+        searcher: Searcher,
+        index_revision: int,
+    ) -> None:
+        self.name = name
+        self.catalogue = catalogue
+        self.searcher = searcher
+        self._pictures = pictures
+        self._revision = index_revision
+        self._lock = threading.Lock()
+        if catalogue.revision() < index_revision:
+            # the catalogue was made anew since the index was written, so its history is not the index's
+            self._move_all()
+        self.refresh()
+
+    def refresh(self) -> int:
+        """Apply the corrections made since the index was written or last refreshed; returns how many.
+
+        A correction costs one move in memory and no pass of the network.
+        """
+        with self._lock:
+            news = self.catalogue.corrections_since(self._revision)
+            if news:
+                latest = {correction.item_id: correction.new_label for correction in news}
+                self._move(latest)
+                self._revision = news[-1].id
+            return len(news)
+
+    def classify(self, photo: Pixels) -> Classified:
+        """The photo's embedding and categories."""
+        return self.searcher.classify(photo)
+
+    def find(self, classified: Classified, **choices: Any) -> Answer:
+        """The most similar garments, by today's labels; the choices are those of `Searcher.find`."""
+        self.refresh()
+        return self.searcher.find(classified, **choices)
+
+    def picture(self, item_id: int) -> Pixels:
+        """The item's picture as it is stored.
+
+        Raises:
+            UnknownItemError: there is no such item.
+            DataError: its picture is missing.
+        """
+        item = self.catalogue.item(item_id)
+        if item.position is None or not 0 <= item.position < len(self._pictures):
+            raise DataError(f"The picture of item {item_id} is missing. Import the collection again.")
+        return np.asarray(self._pictures[item.position])
+
+    def thumbnail(self, item_id: int, side: int = THUMBNAIL_SIDE) -> bytes:
+        """The item's picture as a small JPEG."""
+        return encode_jpeg(self.picture(item_id), side)
+
+    def random_ids(self, n: int, seed: int | None = None) -> list[int]:
+        """At most n different items of the index, drawn evenly.
+
+        Raises:
+            DataError: the collection has no items.
+        """
+        partitions = self.searcher.index.partitions.values()
+        ids = np.concatenate([np.zeros(0, np.int64), *(partition.ids for partition in partitions)])
+        if not len(ids):
+            raise DataError(f"“{self.name}” has no items yet. Import some pictures.")
+        drawn = np.random.default_rng(seed).choice(ids, min(n, len(ids)), replace=False)
+        return [int(item_id) for item_id in drawn]
+
+    def _move_all(self) -> None:
+        today = self.catalogue.labels()
+        self._move({int(i): str(label) for i, label in zip(today.ids, today.labels, strict=True)})
+        self._revision = self.catalogue.revision()
+
+    def _move(self, labels: dict[int, str | None]) -> None:
+        index = self.searcher.index
+        by_label: dict[str | None, list[int]] = defaultdict(list)
+        for item_id, label in labels.items():
+            by_label[label].append(item_id)
+        for label, ids in by_label.items():
+            known = index.known(ids)
+            if label is None:
+                index.remove(known)
+            else:
+                index.move(known, label)

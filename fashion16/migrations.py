@@ -1,0 +1,81 @@
+"""The catalogue's schema as numbered steps. A step that has been released is never edited: add one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from fashion16.errors import NewerCatalogueError
+
+metadata = sa.MetaData()
+
+migrations = sa.Table(
+    "migrations",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("applied_at", sa.String(40), nullable=False),
+)
+
+
+def _m1_items_and_corrections(connection: sa.Connection) -> None:
+    first = sa.MetaData()
+    sa.Table(
+        "items",
+        first,
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+        # where the picture is: a file below the collection's folder, or a row of its pictures array
+        sa.Column("file", sa.Text, nullable=True),
+        sa.Column("position", sa.Integer, nullable=True),
+        sa.Column("sha256", sa.String(64), nullable=False, index=True),
+        sa.Column("original_label", sa.String(200), nullable=True),
+        sa.Column("label", sa.String(200), nullable=True, index=True),
+        sa.Column("status", sa.String(20), nullable=False, server_default="active"),
+        sa.Column("split", sa.String(20), nullable=False),
+        sa.Column("version", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.CheckConstraint("(file IS NULL) <> (position IS NULL)", name="one_place"),
+        # an import that runs twice at once cannot add anything twice
+        sa.UniqueConstraint("source", "file", name="one_item_per_file"),
+        sa.UniqueConstraint("source", "position", name="one_item_per_position"),
+    )
+    sa.Table(
+        "corrections",
+        first,
+        # autoincrement, so that a revision number is never given twice
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("item_id", sa.Integer, sa.ForeignKey("items.id"), nullable=False, index=True),
+        sa.Column("old_label", sa.String(200), nullable=True),
+        sa.Column("new_label", sa.String(200), nullable=True),
+        sa.Column("who", sa.String(200), nullable=False),
+        sa.Column("at", sa.String(40), nullable=False),
+        sqlite_autoincrement=True,
+    )
+    first.create_all(connection)
+
+
+STEPS: tuple[Callable[[sa.Connection], None], ...] = (_m1_items_and_corrections,)
+
+
+def migrate(connection: sa.Connection) -> None:
+    """Bring the catalogue to this version's schema; each step is recorded in the transaction that makes it.
+
+    Raises:
+        NewerCatalogueError: a newer Fashion-16 has changed the schema further than this one knows.
+    """
+    metadata.create_all(connection)
+    done = connection.scalar(sa.select(sa.func.max(migrations.c.number))) or 0
+    if done > len(STEPS):
+        raise NewerCatalogueError(
+            f"This catalogue was made by a newer Fashion-16 (schema {done}, this one knows {len(STEPS)}). "
+            "Update Fashion-16 and open it again."
+        )
+    for number, step in enumerate(STEPS[done:], start=done + 1):
+        step(connection)
+        connection.execute(
+            migrations.insert().values(
+                number=number, name=step.__name__.lstrip("_"), applied_at=datetime.now(UTC).isoformat()
+            )
+        )

@@ -1,0 +1,266 @@
+"""Where everything lies on disk, and how the rooms are wired together.
+
+models/encoder/               encoder.tflite and its card
+models/<collection>/head.h5   the softmax head
+indexes/<collection>.h5       the hash index
+data/<collection>/            pictures.npy, catalogue.sqlite, embeddings-<encoder>.npy
+data/downloads/               data sets as they were fetched
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fashion16.atomic import replacing
+from fashion16.catalogue import Catalogue
+from fashion16.collection import Collection
+from fashion16.encoder import Encoder, EncoderCard, encode_stream
+from fashion16.errors import CatalogueError, DataError, HeadError, WorkspaceError
+from fashion16.head import Head
+from fashion16.images import read_photo, to_network
+from fashion16.importers import FashionMNIST, ImportedItem, Progress, fashion_mnist_splits, find_fashion_mnist
+from fashion16.index import N_BITS, SEED, CategoryIndex
+from fashion16.index_file import IndexHeader, read_index, write_index
+from fashion16.lsh import Floats
+from fashion16.search import Searcher
+
+DEFAULT_COLLECTION = "fashion-mnist"
+ROOT_VARIABLE = "FASHION16_HOME"
+DATABASE_VARIABLE = "FASHION16_DATABASE_URL"
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+SMALL_SAMPLE = 5_000  # pictures of Fashion-MNIST that the encoder's projection is fitted on
+EMBEDDING_CHUNK = 1024  # pictures after which an interrupted `embed` can go on
+
+
+class Workspace:
+    """A folder with models, indexes and data. The only class that knows the names of files in it."""
+
+    def __init__(self, root: Path | None = None, database_url: str | None = None) -> None:
+        """Open the workspace at `root`, else at FASHION16_HOME, else at the repository this file lies in.
+
+        Args:
+            database_url: where the catalogues are kept; else FASHION16_DATABASE_URL, else SQLite files.
+        """
+        here = Path(__file__).resolve().parent.parent
+        self.root = (root or Path(os.environ.get(ROOT_VARIABLE) or here)).resolve()
+        self.database_url = database_url or os.environ.get(DATABASE_VARIABLE) or None
+
+    @property
+    def encoder_folder(self) -> Path:
+        """Where the served encoder lies."""
+        return self.root / "models" / "encoder"
+
+    def head_file(self, collection: str) -> Path:
+        """The collection's softmax head."""
+        return self.root / "models" / collection / "head.h5"
+
+    def index_file(self, collection: str) -> Path:
+        """The collection's hash index."""
+        return self.root / "indexes" / f"{collection}.h5"
+
+    def data_folder(self, collection: str) -> Path:
+        """The collection's pictures and catalogue."""
+        return self.root / "data" / collection
+
+    def pictures_file(self, collection: str) -> Path:
+        """The collection's pictures as one array."""
+        return self.data_folder(collection) / "pictures.npy"
+
+    def embeddings_file(self, collection: str, encoder_digest: str) -> Path:
+        """The embeddings that one encoder made of the collection's pictures."""
+        return self.data_folder(collection) / f"embeddings-{encoder_digest[:12]}.npy"
+
+    def catalogue(self, collection: str) -> Catalogue:
+        """The collection's catalogue, made when it is new.
+
+        Raises:
+            WorkspaceError: the data folder may not be written.
+            CatalogueError: the database cannot be used.
+        """
+        if self.database_url:
+            return Catalogue(self.database_url, schema=collection)
+        folder = self.data_folder(collection)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WorkspaceError(
+                f"{folder} cannot be made ({error.strerror}). Give yourself the right to write there, or set "
+                f"{ROOT_VARIABLE} to a folder of your own.",
+                folder,
+            ) from error
+        return Catalogue.in_file(folder / "catalogue.sqlite")
+
+    def is_imported(self, collection: str) -> bool:
+        """Whether the collection's pictures and catalogue are there."""
+        if not self.pictures_file(collection).is_file():
+            return False
+        with self.catalogue(collection) as catalogue:
+            return catalogue.count() > 0
+
+    def import_fashion_mnist(self, progress: Progress | None = None) -> int:
+        """Fill the collection `fashion-mnist`; returns how many items it has. Does nothing when it is filled.
+
+        Raises:
+            MissingDataError, DamagedDataError: the four original files cannot be had, or are not the originals.
+            WorkspaceError: the data folder may not be written.
+        """
+        name = DEFAULT_COLLECTION
+        with self.catalogue(name) as catalogue:
+            if self.pictures_file(name).is_file() and (count := catalogue.count()):
+                return count
+            data_set = FashionMNIST.read(find_fashion_mnist(self.root / "data" / "downloads", progress))
+            with replacing(self.pictures_file(name)) as partial, partial.open("wb") as file:
+                np.save(file, data_set.pictures)
+            if not catalogue.count():
+                total = len(data_set.labels)
+                try:
+                    catalogue.add(_reported(data_set.items(), total, progress))
+                except CatalogueError:
+                    # another process was faster; anything else is a real error
+                    if catalogue.count() != total:
+                        raise
+            return catalogue.count()
+
+    def pictures(self, collection: str) -> npt.NDArray[np.uint8]:
+        """The collection's pictures, read from disk as they are used.
+
+        Raises:
+            DataError: they are not there or damaged.
+        """
+        path = self.pictures_file(collection)
+        try:
+            pictures: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r")
+        except FileNotFoundError as error:
+            raise DataError(
+                f"The pictures of “{collection}” are not there. Fetch them with: fashion16 import {collection}"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{path} is damaged. Remove it, and fetch it again with: fashion16 import {collection}"
+            ) from error
+        return pictures
+
+    def make_encoder(self, photos: Path, weights: Path | None = None, progress: Progress | None = None) -> EncoderCard:
+        """Make the served encoder from ImageNet's weights; see `training.make_imagenet_encoder`.
+
+        Its projection is fitted on a fixed sample of Fashion-MNIST's training pictures and on all photos in
+        the folder `photos`: never on a validation or test picture.
+
+        Raises:
+            EncoderError: TensorFlow is not installed, or the weights cannot be had.
+            DataError: the collection is not imported, or the folder holds too few photos.
+        """
+        from fashion16.training import make_imagenet_encoder  # here: it imports TensorFlow
+
+        pictures = self.pictures(DEFAULT_COLLECTION)
+        train = np.flatnonzero(fashion_mnist_splits() == "train")
+        sample = np.sort(np.random.default_rng(0).choice(train, SMALL_SAMPLE, replace=False))
+        files = sorted(path for path in photos.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES)
+        stream = itertools.chain((pictures[i] for i in sample), (read_photo(path.read_bytes()) for path in files))
+        description = f"{SMALL_SAMPLE:,} training pictures of Fashion-MNIST and {len(files):,} photos"
+        return make_imagenet_encoder(self.encoder_folder, stream, description, weights, progress)
+
+    def embed(self, collection: str, encoder: Encoder, progress: Progress | None = None) -> Path:
+        """Encode all pictures of the collection; an interrupted run goes on where it was.
+
+        Returns the file of embeddings, float32, one row a picture.
+        """
+        pictures = self.pictures(collection)
+        side = encoder.card.side_for(*pictures.shape[1:3])
+        path = self.embeddings_file(collection, encoder.digest)
+        partial, state = path.with_suffix(".partial"), path.with_suffix(".json")
+        n = len(pictures)
+        try:
+            done = int(json.loads(state.read_text())["done"]) if partial.is_file() and state.is_file() else 0
+            rows: np.memmap[Any, Any] | None = np.lib.format.open_memmap(partial, mode="r+") if done else None
+            for start in range(done, n, EMBEDDING_CHUNK):
+                chunk = (to_network(picture, side) for picture in pictures[start : start + EMBEDDING_CHUNK])
+                block = np.concatenate(list(encode_stream(encoder, chunk)))
+                if rows is None:
+                    rows = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=(n, block.shape[1]))
+                rows[start : start + len(block)] = block
+                rows.flush()
+                state.write_text(json.dumps({"done": start + len(block)}))
+                if progress:
+                    progress(start + len(block), n)
+            partial.replace(path)
+            state.unlink(missing_ok=True)
+        except OSError as error:
+            raise WorkspaceError(
+                f"{path} could not be written ({error.strerror}). Make room on the disk, then run the same "
+                "command again: it goes on where it was.",
+                path,
+            ) from error
+        return path
+
+    def stored_embeddings(self, collection: str, encoder_digest: str) -> tuple[npt.NDArray[np.int64], Floats, int]:
+        """Ids (n,), embeddings (n, d) and the pictures' side, without a pass of the network.
+
+        From the file that `embed` wrote, else from the index, which keeps them in 8 bits.
+
+        Raises:
+            IndexFileError: neither is there, or the index was made with another encoder.
+        """
+        path = self.embeddings_file(collection, encoder_digest)
+        if path.is_file():
+            rows: Floats = np.load(path)
+            with self.catalogue(collection) as catalogue:
+                labels = catalogue.labels()
+            card = EncoderCard.read(self.encoder_folder / "encoder.json")
+            side = card.side_for(*self.pictures(collection).shape[1:3])
+            return labels.ids, rows[labels.positions], side
+        index, header = read_index(self.index_file(collection), encoder_digest)
+        ids = np.sort(np.concatenate([partition.ids for partition in index.partitions.values()]))
+        return ids, index.embeddings(ids), header.side
+
+    def build_index(self, collection: str, n_bits: int = N_BITS, seed: int = SEED) -> tuple[Head, CategoryIndex]:
+        """Fit the head on the training split and build the index of all items, with today's labels.
+
+        Raises:
+            HeadError: too few categories.
+            IndexFileError: there are no embeddings of this encoder yet.
+        """
+        digest = EncoderCard.read(self.encoder_folder / "encoder.json").digest
+        ids, embeddings, side = self.stored_embeddings(collection, digest)
+        with self.catalogue(collection) as catalogue:
+            today = catalogue.labels()
+        _, rows, at = np.intersect1d(ids, today.ids, return_indices=True)
+        ids, embeddings, labels, splits = ids[rows], embeddings[rows], today.labels[at], today.splits[at]
+        train = splits == "train"
+        head = Head.fit(embeddings[train], labels[train], digest, today.revision)
+        index = CategoryIndex.build(embeddings, ids, labels, n_bits, seed)
+        head.write(self.head_file(collection))
+        write_index(self.index_file(collection), index, IndexHeader(digest, side, today.revision, seed))
+        return head, index
+
+    def open(self, collection: str = DEFAULT_COLLECTION) -> Collection:
+        """Everything a search needs, loaded and checked against each other.
+
+        Raises:
+            Fashion16Error: something is missing or does not fit; the message says which command mends it.
+        """
+        encoder = Encoder(self.encoder_folder)
+        head = Head.read(self.head_file(collection))
+        if head.encoder_digest != encoder.digest:
+            raise HeadError(
+                f"The head of “{collection}” was fitted with another encoder. Make both again with: "
+                f"fashion16 embed {collection} && fashion16 index {collection}"
+            )
+        index, header = read_index(self.index_file(collection), encoder.digest)
+        searcher = Searcher(encoder, head, index, header.side)
+        return Collection(collection, self.catalogue(collection), self.pictures(collection), searcher, header.revision)
+
+
+def _reported(items: Iterable[ImportedItem], total: int, progress: Progress | None) -> Iterator[ImportedItem]:
+    for done, item in enumerate(items, start=1):
+        yield item
+        if progress and (done % 1000 == 0 or done == total):
+            progress(done, total)

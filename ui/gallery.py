@@ -1,0 +1,130 @@
+"""Drawing what was found."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from fashion16.collection import Collection
+from fashion16.images import to_data_uri
+from fashion16.search import Answer
+from ui import charts
+
+
+def plain(text: object) -> str:
+    """Text of a data set as Markdown shows it letter for letter."""
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+-.!|~$:" else letter for letter in str(text))
+
+
+def figure(name: str, value: str, remark: str) -> None:
+    """One figure on a card."""
+    st.metric(name, value, remark, delta_color="off", delta_arrow="off", border=True, height="stretch")
+
+
+def prediction(answer: Answer) -> None:
+    """The predicted category, and a bar for each."""
+    classified = answer.classified
+    st.subheader(plain(classified.category), anchor=False)
+    share = classified.probabilities[classified.category]
+    sure = "quite sure" if share >= 0.8 else "likely" if share >= 0.5 else "unsure: try the second guess too"
+    st.caption(f"Predicted category, {share:.0%} · {sure}")
+    st.plotly_chart(
+        charts.probabilities(classified.probabilities, answer.searched),
+        key="probabilities",
+        config={"displayModeBar": False},
+        alt="Probability of each category: " + ", ".join(f"{n} {p:.0%}" for n, p in classified.probabilities.items()),
+    )
+
+
+def heading(answer: Answer) -> None:
+    """What was found, and where."""
+    where = ", ".join(plain(name) for name in answer.searched) if len(answer.searched) < 4 else "all categories"
+    if len(answer.searched) >= 4 and set(answer.searched) != set(answer.classified.probabilities):
+        where = f"{len(answer.searched)} categories"
+    st.subheader(f"{len(answer.results)} most similar in {where}", anchor=False)
+
+
+def results(collection: Collection, answer: Answer, on_pick: Callable[[int], None]) -> None:
+    """The garments in a grid that fits a phone, each with rank, similarity, label and id."""
+    items = collection.catalogue.items([result.id for result in answer.results])
+    with st.grid(min_column_width=140, gap="small", key="results"):
+        for result, item in zip(answer.results, items, strict=True):
+            with st.container(key=f"result_{result.rank}", gap="xxsmall"):
+                st.image(
+                    collection.thumbnail(result.id),
+                    width="stretch",
+                    alt=f"Rank {result.rank}: {item.label}, similarity {result.similarity:.1%}",
+                )
+                st.markdown(f"**{result.rank}** · {result.similarity:.1%}  \n{plain(item.label)} · {result.id}")
+                st.button(
+                    "Search with this",
+                    key=f"with_{result.rank}",
+                    on_click=on_pick,
+                    args=(result.id,),
+                    type="tertiary",
+                    icon=":material/search:",
+                )
+
+
+def footer(collection: Collection, answer: Answer, milliseconds: float) -> None:
+    """How long each step took, and the results as a table to take away."""
+    steps = " · ".join(f"{step} {ms:.1f} ms" for step, ms in answer.milliseconds.items())
+    probed = f"{answer.buckets:,} buckets probed" if answer.buckets else "whole category scanned"
+    hidden = f" · {answer.hidden} near-duplicates hidden" if answer.hidden else ""
+    st.caption(f"{steps} · in all {milliseconds:.0f} ms · {answer.candidates:,} candidates, {probed}{hidden}")
+    st.download_button(
+        "Results as CSV",
+        as_csv(collection, answer),
+        file_name="fashion16-results.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        key="csv",
+        on_click="ignore",
+    )
+
+
+def as_csv(collection: Collection, answer: Answer) -> str:
+    """The results as CSV, a row each."""
+    items = collection.catalogue.items([result.id for result in answer.results])
+    rows = [
+        {
+            "rank": result.rank,
+            "id": result.id,
+            "similarity": round(result.similarity, 6),
+            "label": item.label,
+            "predicted_category": answer.classified.category,
+            "sha256": item.sha256,
+        }
+        for result, item in zip(answer.results, items, strict=True)
+    ]
+    return pd.DataFrame(rows).to_csv(index=False)
+
+
+def invitation(collection: Collection) -> None:
+    """What stands where the results will be: pictures to begin with."""
+    st.markdown("Upload a photo, take one, or **begin with one of these**:")
+    wall(collection, 48)
+
+
+def wall(collection: Collection, n: int) -> None:
+    """Some pictures as a wall; each is a link that searches with it."""
+    # drawn once a session, so that the wall stands still while a person uses the page
+    seed = st.session_state.setdefault("wall_seed", int(np.random.default_rng().integers(2**32)))
+    cells = []
+    for item in collection.catalogue.items(collection.random_ids(n, seed)):
+        source = to_data_uri(collection.thumbnail(item.id, 112))
+        label = html.escape(f"{item.label}, picture {item.id}", quote=True)
+        cells.append(
+            f'<a href="Search?source=collection&id={item.id}" target="_self" title="Search with this {label}">'
+            f'<img src="{source}" alt="{label}"></a>'
+        )
+    style = (
+        "<style>.wall{display:grid;grid-template-columns:repeat(auto-fill,minmax(72px,1fr));gap:6px}"
+        ".wall img{width:100%;display:block;border-radius:6px;transition:transform .12s}"
+        ".wall a:hover img,.wall a:focus img{transform:scale(1.08)}</style>"
+    )
+    st.html(f'{style}<div class="wall">{"".join(cells)}</div>')
