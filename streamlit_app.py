@@ -13,7 +13,7 @@ if st.button("Search with a photo", type="primary", icon=":material/search:", ke
 index = collection.searcher.index
 buckets = sum(2**partition.key_bits for partition in index.partitions.values())
 with st.grid(4, min_column_width=150, key="figures"):
-    gallery.figure("Pictures", f"{len(index):,}", f"{collection.name}, each with a label")
+    gallery.figure("Pictures", f"{len(index):,}", collection.name)
     gallery.figure("Categories", f"{len(index.categories)}", "one hash index each")
     gallery.figure("Encoder", "VGG‑16", f"{index.hyperplanes.dimensions} dimensions")
     gallery.figure("Hash code", f"{index.hyperplanes.n_bits} bits", f"{buckets:,} buckets")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -12,7 +14,6 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
 
 from fashion16 import migrations
 from fashion16.errors import CatalogueError, StaleItemError, UnknownItemError
@@ -110,19 +111,15 @@ class Catalogue:
                 f"The database URL cannot be used ({error}). It reads like "
                 "postgresql+psycopg://user:password@host/name, and the database's driver must be installed."
             ) from error
-        try:
-            if schema is not None:
-                with self._engine.begin() as connection:
-                    connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
-                self._engine = self._engine.execution_options(schema_translate_map={None: schema})
-            with self._engine.begin() as connection:
+        if schema is not None:
+            with self._writing() as connection:
+                connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
+            self._engine = self._engine.execution_options(schema_translate_map={None: schema})
+        with self._reading() as connection:
+            current = migrations.is_current(connection)
+        if not current:  # else nothing waits here for somebody who writes
+            with self._writing() as connection:
                 migrations.migrate(connection)
-        except sa.exc.SQLAlchemyError as error:
-            where = self._engine.url.render_as_string(hide_password=True)
-            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-            raise CatalogueError(
-                f"The catalogue {where} cannot be opened ({reason}). Check that it exists and may be written."
-            ) from error
 
     @classmethod
     def in_file(cls, path: Path) -> Catalogue:
@@ -147,20 +144,20 @@ class Catalogue:
         Raises:
             CatalogueError: one of them is there already.
         """
-        try:
-            with self._engine.begin() as connection:
+        with self._writing() as connection:
+            try:
                 return _insert(connection, iter(imported))
-        except sa.exc.IntegrityError as error:
-            raise CatalogueError("These pictures are in the catalogue already; nothing was added.") from error
+            except sa.exc.IntegrityError as error:
+                raise CatalogueError("These pictures are in the catalogue already; nothing was added.") from error
 
     def count(self) -> int:
         """How many items there are, whatever their status."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return connection.scalar(sa.select(sa.func.count()).select_from(items)) or 0
 
     def revision(self) -> int:
         """The id of the newest correction, 0 when there is none: it grows with every change of a label."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return _revision(connection)
 
     def label_counts(self) -> dict[str, int]:
@@ -172,7 +169,7 @@ class Catalogue:
             .group_by(items.c.label)
             .order_by(number.desc(), items.c.label)
         )
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return {label: count for label, count in connection.execute(query)}
 
     def item(self, item_id: int) -> Item:
@@ -189,7 +186,7 @@ class Catalogue:
     def items(self, ids: Sequence[int]) -> list[Item]:
         """The items with these ids, in the order asked for; unknown ids are left out."""
         wanted = [int(item_id) for item_id in ids]
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             rows = connection.execute(sa.select(items).where(items.c.id.in_(wanted)))
             by_id = {row.id: Item(**row._mapping) for row in rows}
         return [by_id[item_id] for item_id in wanted if item_id in by_id]
@@ -201,7 +198,7 @@ class Catalogue:
             .where(items.c.status == "active", items.c.label.is_not(None))
             .order_by(items.c.id)
         )
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             # the revision first: a correction in between is then applied twice, never lost
             revision = _revision(connection)
             rows = connection.execute(query).all()
@@ -224,7 +221,7 @@ class Catalogue:
             StaleItemError: the item has changed since that version; nothing is written.
         """
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             # the update names the version: of two people at once, the second finds no row to change
             old = connection.execute(sa.select(items.c.label).where(items.c.id == item_id)).one_or_none()
             changed = connection.execute(
@@ -244,14 +241,39 @@ class Catalogue:
     def corrections_since(self, revision: int) -> list[Correction]:
         """The history after this revision, the oldest first."""
         query = sa.select(corrections).where(corrections.c.id > revision).order_by(corrections.c.id)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [Correction(**row._mapping) for row in connection.execute(query)]
 
     def history(self, item_id: int) -> list[Correction]:
         """The corrections of one item, the oldest first."""
         query = sa.select(corrections).where(corrections.c.item_id == item_id).order_by(corrections.c.id)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [Correction(**row._mapping) for row in connection.execute(query)]
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self._own_errors(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with self._own_errors(), self._engine.begin() as connection:
+            if connection.dialect.name == "sqlite":
+                # Python's driver begins a transaction only before the first row is written, so that a schema
+                # would be made outside of any; and who only then asks for the lock may be refused it at once
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+
+    @contextmanager
+    def _own_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.SQLAlchemyError as error:
+            where = self._engine.url.render_as_string(hide_password=True)
+            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise CatalogueError(
+                f"The catalogue {where} cannot be used ({reason}). Check that it exists and may be written."
+            ) from error
 
 
 def _insert(connection: sa.Connection, stream: Iterator[ImportedItem]) -> int:
@@ -284,13 +306,15 @@ def _revision(connection: sa.Connection) -> int:
 def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
         return sa.create_engine(url, pool_pre_ping=True)
-    # opening an SQLite file costs microseconds; a pool would only carry connections across threads
-    engine = sa.create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT})
+    # pooled, because opening the file and setting it up takes longer than most queries
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
 
     @sa.event.listens_for(engine, "connect")
     def _set_up(connection: object, record: object) -> None:
         cursor = connection.cursor()  # type: ignore[attr-defined]
-        cursor.execute("PRAGMA journal_mode=WAL")
+        # the file remembers this mode, so who finds it locked by another first opening may go on without
+        with suppress(sqlite3.OperationalError):
+            cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.close()

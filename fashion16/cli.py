@@ -88,6 +88,8 @@ def index(
 
     Example: `fashion16 index fashion-mnist --n-bits 256`
     """
+    if n_bits % 8:
+        raise typer.BadParameter(f"{n_bits} is not a multiple of 8.", param_hint="--n-bits")
     workspace = Workspace()
     with console.status("Fitting the head and building the index"):
         head, built = workspace.build_index(name, n_bits, seed)
@@ -113,9 +115,10 @@ def search(
     guesses = ", ".join(f"{name} {share:.1%}" for name, share in list(answer.classified.probabilities.items())[:3])
     console.print(f"Category: {escape(guesses)}", highlight=False)
     table = Table("rank", "id", "label", "similarity")
-    items = opened.catalogue.items([result.id for result in answer.results])
-    for result, item in zip(answer.results, items, strict=True):
-        table.add_row(str(result.rank), str(result.id), escape(str(item.label)), f"{result.similarity:.1%}")
+    labels = {item.id: str(item.label) for item in opened.catalogue.items([result.id for result in answer.results])}
+    for result in answer.results:
+        label = labels.get(result.id, "?")  # in the index, but no longer in the catalogue
+        table.add_row(str(result.rank), str(result.id), escape(label), f"{result.similarity:.1%}")
     console.print(table)
     steps = " · ".join(f"{step} {ms:.1f} ms" for step, ms in answer.milliseconds.items())
     console.print(f"{steps} · {answer.candidates:,} candidates", highlight=False)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from time import monotonic
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fashion16.catalogue import Catalogue
+from fashion16.catalogue import Catalogue, Correction
 from fashion16.errors import DataError
-from fashion16.images import Pixels, encode_jpeg
+from fashion16.images import Pixels, encode_jpeg, to_data_uri
 from fashion16.search import Answer, Classified, Searcher
 
 THUMBNAIL_SIDE = 200
+LOOK_EVERY = 1.0  # seconds between looks for other processes' corrections: a look may cross a network
 
 
 class Collection:
@@ -34,10 +36,17 @@ class Collection:
         self._pictures = pictures
         self._revision = index_revision
         self._lock = threading.Lock()
+        self._next_look = 0.0
         if catalogue.revision() < index_revision:
             # the catalogue was made anew since the index was written, so its history is not the index's
             self._move_all()
         self.refresh()
+
+    def correct(self, item_id: int, label: str, who: str, version: int) -> Correction:
+        """Change a label in the catalogue and move the item in the index; see `Catalogue.correct`."""
+        correction = self.catalogue.correct(item_id, label, who, version)
+        self.refresh()
+        return correction
 
     def refresh(self) -> int:
         """Apply the corrections made since the index was written or last refreshed; returns how many.
@@ -45,6 +54,7 @@ class Collection:
         A correction costs one move in memory and no pass of the network.
         """
         with self._lock:
+            self._next_look = monotonic() + LOOK_EVERY
             news = self.catalogue.corrections_since(self._revision)
             if news:
                 latest = {correction.item_id: correction.new_label for correction in news}
@@ -57,8 +67,12 @@ class Collection:
         return self.searcher.classify(photo)
 
     def find(self, classified: Classified, **choices: Any) -> Answer:
-        """The most similar garments, by today's labels; the choices are those of `Searcher.find`."""
-        self.refresh()
+        """The most similar garments, by today's labels; the choices are those of `Searcher.find`.
+
+        Corrections made through this object count at once, those of other processes within a second.
+        """
+        if monotonic() >= self._next_look:
+            self.refresh()
         return self.searcher.find(classified, **choices)
 
     def picture(self, item_id: int) -> Pixels:
@@ -73,9 +87,12 @@ class Collection:
             raise DataError(f"The picture of item {item_id} is missing. Import the collection again.")
         return np.asarray(self._pictures[item.position])
 
-    def thumbnail(self, item_id: int, side: int = THUMBNAIL_SIDE) -> bytes:
-        """The item's picture as a small JPEG."""
-        return encode_jpeg(self.picture(item_id), side)
+    def thumbnail(self, item_id: int, side: int = THUMBNAIL_SIDE) -> str:
+        """The item's picture as a small JPEG in a data URI.
+
+        A picture that travels with its page cannot be gone from the server when the browser asks for it.
+        """
+        return to_data_uri(encode_jpeg(self.picture(item_id), side))
 
     def random_ids(self, n: int, seed: int | None = None) -> list[int]:
         """At most n different items of the index, drawn evenly.

@@ -19,6 +19,8 @@ from fashion16.lsh import Floats
 THREADS = 2  # more gain little on one picture, and a small host has no more
 # the encoder's own speed stops growing at about this many pictures; memory does not
 BATCH = 16
+FORMAT_VERSION = 1  # of encoder.json
+MIN_SIDE = 32  # five halvings leave one pixel
 
 
 @dataclass(frozen=True)
@@ -40,21 +42,24 @@ class EncoderCard:
     small_pictures: int
     weights: str
     projection: str
-    format_version: int = 1
+    format_version: int = FORMAT_VERSION
 
     @classmethod
     def read(cls, path: Path) -> EncoderCard:
         """The card in a JSON file.
 
         Raises:
-            EncoderError: it is missing or not a card.
+            EncoderError: it is missing, not a card, or of a newer version.
         """
         try:
-            return cls(**json.loads(path.read_text()))
+            card = cls(**json.loads(path.read_text()))
         except FileNotFoundError as error:
             raise EncoderError(f"There is no encoder in {path.parent}. Restore it from the repository.") from error
         except (OSError, ValueError, TypeError) as error:
             raise EncoderError(f"{path} is not an encoder's card ({error}). Restore it from the repository.") from error
+        if card.format_version != FORMAT_VERSION:
+            raise EncoderError(f"{path} was written by a newer Fashion-16. Update Fashion-16.")
+        return card
 
     def write(self, path: Path) -> None:
         """Write the card as JSON."""
@@ -93,10 +98,13 @@ class LiteNetwork:
 
     def encode(self, pictures: Pixels) -> Floats:
         """What the network makes of pictures (n, side, side, 3), uint8: shape (n, d), float32."""
-        if pictures.ndim != 4 or pictures.shape[3] != 3 or len(pictures) == 0:
-            raise ValueError(f"pictures must have shape (n, side, side, 3), received {pictures.shape}")
+        if pictures.ndim != 4 or pictures.shape[3] != 3 or not len(pictures) or min(pictures.shape[1:3]) < MIN_SIDE:
+            raise ValueError(
+                f"pictures must have shape (n, side, side, 3) with sides from {MIN_SIDE}, received {pictures.shape}"
+            )
         with self._lock:
             if pictures.shape != self._shape:
+                self._shape = ()  # should the new one fail, the old one is gone too
                 self._interpreter.resize_tensor_input(self._input, pictures.shape)
                 self._interpreter.allocate_tensors()
                 self._shape = pictures.shape

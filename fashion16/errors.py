@@ -28,6 +28,7 @@ Each message is one sentence a user can read, with what to do next; the facts be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class PictureTooLargeError(ImageError):
 
     def __init__(self, found: float, limit: float, unit: str) -> None:
         super().__init__(
-            f"This picture has {found:,.0f} {unit}; the limit is {limit:,.0f}. Make it smaller and try again."
+            f"This picture has {math.ceil(found):,} {unit}; the limit is {limit:,.0f}. Make it smaller and try again."
         )
         self.found, self.limit, self.unit = found, limit, unit
 

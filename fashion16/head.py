@@ -17,7 +17,7 @@ from fashion16.lsh import Floats
 FORMAT = "fashion16-head"
 FORMAT_VERSION = 1
 # inverse strength of the L2 penalty; chosen on the validation split among 0.003 to 1
-DEFAULT_C = 0.03
+DEFAULT_C = 0.3
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,9 @@ class Head:
             raise HeadError(f"There is no head at {path}. Make one with: fashion16 index NAME")
         try:
             with h5py.File(path, "r") as file:
-                if file.attrs["format"] != FORMAT or file.attrs["format_version"] > FORMAT_VERSION:
+                if file.attrs["format"] != FORMAT:
+                    raise HeadError(f"{path} is not a head. Make one with: fashion16 index NAME")
+                if file.attrs["format_version"] > FORMAT_VERSION:
                     raise HeadError(f"{path} was written by a newer Fashion-16. Update Fashion-16.")
                 head = cls(
                     file["weights"][:],
@@ -127,7 +129,7 @@ class Head:
                     str(file.attrs["encoder_digest"]),
                     int(file.attrs["label_revision"]),
                 )
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise HeadError(f"{path} is damaged ({error}). Make it again with: fashion16 index NAME") from error
         if head.weights.shape[1:] != head.bias.shape or len(head.bias) != len(head.categories):
             raise HeadError(f"{path} does not fit together. Make it again with: fashion16 index NAME")

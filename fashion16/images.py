@@ -11,23 +11,37 @@ from __future__ import annotations
 
 import base64
 import io
-import warnings
+import struct
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fashion16.errors import DamagedPictureError, ImageError, NotAPictureError, PictureTooLargeError
 
 Pixels = npt.NDArray[np.uint8]
+
+# Pillow's own limit only warns, at its own number; `read_photo` checks the header against ours instead
+Image.MAX_IMAGE_PIXELS = None
 
 MAX_BYTES = 40 * 2**20
 # A 50-megapixel phone fits; as RGBA this takes 256 MB while it is decoded, a quarter of a small host.
 MAX_PIXELS = 64_000_000
 # The network sees 224 pixels and the page about 700: more would only cost memory.
 WORKING_SIDE = 1024
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "MPO", "AVIF")
+# MPO, the format of some phones and 3-D cameras, is read as JPEG and has no reader of its own
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 FORMAT_NAMES = "JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF"
+# EXIF's orientations but the first, which is upright
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def read_photo(data: bytes) -> Pixels:
@@ -44,25 +58,30 @@ def read_photo(data: bytes) -> Pixels:
     if len(data) > MAX_BYTES:
         raise PictureTooLargeError(len(data) / 2**20, MAX_BYTES / 2**20, "MB")
     try:
-        with warnings.catch_warnings():
-            # our own limit, checked below, replaces Pillow's warning about large pictures
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
-            width, height = picture.size
-            if width * height > MAX_PIXELS:
-                raise PictureTooLargeError(width * height, MAX_PIXELS, "pixels")
-            # libjpeg can decode at a half, a quarter or an eighth: a large photo opens several times faster
-            picture.draft("RGB", (WORKING_SIDE, WORKING_SIDE))
-            picture.load()
-            return np.asarray(_upright_rgb(picture))
+        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        width, height = picture.size
+        if width * height > MAX_PIXELS:
+            raise PictureTooLargeError(width * height, MAX_PIXELS, "pixels")
+        # libjpeg can decode at a half, a quarter or an eighth: a large photo opens several times faster
+        picture.draft("RGB", (WORKING_SIDE, WORKING_SIDE))
+        picture.load()
+        return np.asarray(_upright_rgb(picture))
     except ImageError:
         raise
-    except Image.DecompressionBombError as error:
-        raise PictureTooLargeError(_pixels_of_bomb(error), MAX_PIXELS, "pixels") from error
     except UnidentifiedImageError as error:
         raise NotAPictureError(f"This file is not a picture we can read. Choose a {FORMAT_NAMES} file.") from error
-    # Pillow's decoders raise these on broken files, whatever the format (struct.error is a ValueError's cousin)
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError) as error:
+    # Pillow's decoders raise these on broken files, whatever the format
+    except (
+        OSError,
+        EOFError,
+        SyntaxError,
+        ValueError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+        RuntimeError,
+        struct.error,
+    ) as error:
         raise DamagedPictureError("This picture is damaged or cut off. Save or download it again.") from error
 
 
@@ -107,7 +126,9 @@ def to_data_uri(jpeg: bytes) -> str:
 
 
 def _upright_rgb(picture: Image.Image) -> Image.Image:
-    upright = ImageOps.exif_transpose(picture)
+    # not ImageOps.exif_transpose: it also writes the EXIF data anew, and fails where they are odd
+    turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    upright = picture if turn is None else picture.transpose(turn)
     if upright.mode.startswith("I") or upright.mode == "F":
         upright = _to_eight_bits(upright)
     if upright.has_transparency_data:
@@ -123,20 +144,16 @@ def _upright_rgb(picture: Image.Image) -> Image.Image:
 
 def _to_eight_bits(picture: Image.Image) -> Image.Image:
     """16-bit, 32-bit and float grey to 8 bits; Pillow's own conversion would clip everything above 255."""
-    values = np.asarray(picture).astype(np.float32)
-    top = 65535.0 if picture.mode != "F" and values.max(initial=0) <= 65535 else float(values.max(initial=1.0))
-    if picture.mode == "F" and top <= 1.0:
-        top = 1.0
-    return Image.fromarray(np.clip(values * (255.0 / max(top, 1e-6)), 0, 255).astype(np.uint8))
+    # a float picture may hold anything; in place, because a large one takes 256 MB
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.array(picture, np.float32)
+        np.nan_to_num(values, copy=False, posinf=0.0, neginf=0.0)
+        values *= 255.0 / float(values.max(initial=1.0 if picture.mode == "F" else 65535.0))
+    np.rint(values, out=values)
+    return Image.fromarray(np.clip(values, 0, 255, out=values).astype(np.uint8))
 
 
 def _border_colour(photo: Pixels) -> tuple[int, ...] | int:
     edges = np.concatenate([photo[0], photo[-1], photo[:, 0], photo[:, -1]])
     middle = np.median(edges, axis=0).astype(int)
     return int(middle) if photo.ndim == 2 else tuple(int(channel) for channel in middle)
-
-
-def _pixels_of_bomb(error: Image.DecompressionBombError) -> int:
-    # Pillow refuses far above our limit before we see the size; its message holds the number
-    numbers = [int(word.strip("()")) for word in str(error).split() if word.strip("()").isdigit()]
-    return max(numbers, default=MAX_PIXELS + 1)

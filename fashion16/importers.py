@@ -11,6 +11,7 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,7 +164,6 @@ def find_fashion_mnist(cache: Path, progress: Progress | None = None) -> Path:
 def _download(cache: Path, progress: Progress | None) -> None:
     import pooch  # here, because its import takes 0.2 s and most starts need no download
 
-    cache.mkdir(parents=True, exist_ok=True)
     failures = []
     for base in PUBLIC_COPIES:
         try:
@@ -203,10 +203,10 @@ class _PoochProgress:
 def _unpack_debian_package(cache: Path, progress: Progress | None) -> None:
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         raise MissingDataError(f"Debian's package {DEBIAN_PACKAGE}: this machine has no apt-get")
-    cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         try:
+            cache.mkdir(parents=True, exist_ok=True)
             _apt_download(folder)
             (package,) = folder.glob("*.deb")
             _run(["dpkg-deb", "-x", str(package), str(folder / "root")], folder)
@@ -239,7 +239,7 @@ def _content(path: Path, file: OriginalFile) -> bytes:
     try:
         with gzip.open(path) as stream:
             data = stream.read()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DamagedDataError(f"{path} is broken ({_first_line(error)}). Remove it and import again.", path) from error
     if hashlib.sha256(data).hexdigest() != file.sha256_of_content:
         raise DamagedDataError(f"{path} is not the original file of Fashion-MNIST. Remove it and import again.", path)
@@ -248,7 +248,7 @@ def _content(path: Path, file: OriginalFile) -> bytes:
 
 def _parse_idx(data: bytes, path: Path) -> npt.NDArray[np.uint8]:
     """The IDX format: two zero bytes, 8 for uint8, the number of axes, then each length as big-endian uint32."""
-    if len(data) < 4 or data[:3] != b"\x00\x00\x08":
+    if len(data) < 4 or data[:3] != b"\x00\x00\x08" or len(data) < 4 + 4 * data[3]:
         raise DamagedDataError(f"{path} is not an IDX file of bytes.", path)
     axes = data[3]
     shape = np.frombuffer(data, ">u4", axes, offset=4)
@@ -260,4 +260,4 @@ def _parse_idx(data: bytes, path: Path) -> npt.NDArray[np.uint8]:
 
 def _first_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]
+    return text.splitlines()[0][:400]

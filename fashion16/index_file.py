@@ -1,24 +1,25 @@
 """The hash index on disk: one HDF5 group per category, read whole into arrays and closed again.
 
-    /                 attributes: format, format_version, encoder_digest, side, revision, n_bits, seed,
-                      categories, checksum
+    user block        the seal: "fashion16-index", the format's version, SHA-256 of all that follows
+    /                 attributes: encoder_digest, side, revision, n_bits, seed, categories
     /planes, /mean    the hyperplanes; stored, because another numpy might draw others from the seed
-    /<category>/      ids, codes, embeddings; attributes: category, key_bits
+    /<category>/      ids, codes, embeddings; attribute: key_bits
 
 A category's name may hold any character, a slash too, so the group's name is the percent-encoded one.
+The seal is checked before libhdf5 sees the file: one wrong byte can make it crash or never return.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import h5py
-import numpy as np
-import numpy.typing as npt
 
 from fashion16.atomic import replacing
 from fashion16.errors import (
@@ -33,6 +34,8 @@ from fashion16.lsh import RandomHyperplanes
 
 FORMAT = "fashion16-index"
 FORMAT_VERSION = 1
+SEAL_BYTES = 512  # the smallest user block that HDF5 allows
+SEAL = re.compile(rb"fashion16-index (\d+) ([0-9a-f]{64})\n\0*")
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,9 @@ def write_index(path: Path, index: CategoryIndex, header: IndexHeader) -> None:
         WorkspaceError: the folder may not be written, or the disk is full.
     """
     partitions = index.partitions
-    with replacing(path) as partial, h5py.File(partial, "w") as file:
-        file.attrs["format"] = FORMAT
-        file.attrs["format_version"] = FORMAT_VERSION
+    # in memory first: on a full disk libhdf5 fails as it closes the file, and keeps it open
+    image = io.BytesIO()
+    with h5py.File(image, "w", userblock_size=SEAL_BYTES) as file:
         file.attrs["encoder_digest"] = header.encoder_digest
         file.attrs["side"] = header.side
         file.attrs["revision"] = header.revision
@@ -72,16 +75,19 @@ def write_index(path: Path, index: CategoryIndex, header: IndexHeader) -> None:
         file["mean"] = index.hyperplanes.mean
         for category, partition in sorted(partitions.items()):
             group = file.create_group(_group_name(category))
-            group.attrs["category"] = category
             group.attrs["key_bits"] = partition.key_bits
             group["ids"] = partition.ids
             group["codes"] = partition.codes
             group["embeddings"] = partition.embeddings
-        file.attrs["checksum"] = _checksum(index.hyperplanes, partitions)
+    content = image.getbuffer()[SEAL_BYTES:]
+    seal = f"{FORMAT} {FORMAT_VERSION} {hashlib.sha256(content).hexdigest()}\n".encode()
+    with replacing(path) as partial, partial.open("wb") as disk:
+        disk.write(seal.ljust(SEAL_BYTES, b"\0"))
+        disk.write(content)
 
 
 def read_index(path: Path, encoder_digest: str | None = None) -> tuple[CategoryIndex, IndexHeader]:
-    """The index in a file, and its header; checked against its checksum and the encoder in use.
+    """The index in a file, and its header; checked against its seal and the encoder in use.
 
     Raises:
         MissingIndexError, ForeignIndexError, DamagedIndexError, NewerIndexError, EncoderMismatchError:
@@ -89,20 +95,15 @@ def read_index(path: Path, encoder_digest: str | None = None) -> tuple[CategoryI
     """
     if not path.is_file():
         raise MissingIndexError(f"There is no index at {path}. Make one with: fashion16 index {path.stem}", path)
-    if not h5py.is_hdf5(path):
-        raise ForeignIndexError(
-            f"{path} is not an index of Fashion-16. Remove it, and make one with: fashion16 index {path.stem}", path
-        )
     try:
+        _check_seal(path)
         with h5py.File(path, "r") as file:
-            _check_format(file, path)
             header = IndexHeader(
                 str(file.attrs["encoder_digest"]),
                 int(file.attrs["side"]),
                 int(file.attrs["revision"]),
                 int(file.attrs["seed"]),
             )
-            checksum = str(file.attrs["checksum"])
             hyperplanes = RandomHyperplanes(file["planes"][:], file["mean"][:])
             partitions = {}
             for category in json.loads(file.attrs["categories"]):
@@ -112,8 +113,6 @@ def read_index(path: Path, encoder_digest: str | None = None) -> tuple[CategoryI
                 )
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise _damaged(path) from error
-    if _checksum(hyperplanes, partitions) != checksum:
-        raise _damaged(path)
     if encoder_digest is not None and header.encoder_digest != encoder_digest:
         raise EncoderMismatchError(
             f"{path} was made with another encoder ({header.encoder_digest[:12]}…) than the one in use "
@@ -124,20 +123,26 @@ def read_index(path: Path, encoder_digest: str | None = None) -> tuple[CategoryI
     return CategoryIndex(hyperplanes, partitions), header
 
 
-def _check_format(file: h5py.File, path: Path) -> None:
-    if file.attrs.get("format") != FORMAT:
+def _check_seal(path: Path) -> None:
+    with path.open("rb") as file:
+        block = file.read(SEAL_BYTES)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not block.startswith(FORMAT.encode()):
         raise ForeignIndexError(
-            f"{path} is an HDF5 file, but not an index of Fashion-16. Move it away, and make one with: "
-            f"fashion16 index {path.stem}",
-            path,
+            f"{path} is not an index of Fashion-16. Move it away, and make one with: fashion16 index {path.stem}", path
         )
-    version = int(file.attrs["format_version"])
+    seal = SEAL.fullmatch(block)
+    if seal is None:
+        raise _damaged(path)
+    version = int(seal[1])
     if version > FORMAT_VERSION:
         raise NewerIndexError(
             f"{path} was written by a newer Fashion-16 (format {version}, this one knows {FORMAT_VERSION}). "
             f"Update Fashion-16, or make it again with: fashion16 index {path.stem}",
             path,
         )
+    if digest != seal[2].decode():
+        raise _damaged(path)
 
 
 def _damaged(path: Path) -> DamagedIndexError:
@@ -150,18 +155,3 @@ def _damaged(path: Path) -> DamagedIndexError:
 def _group_name(category: str) -> str:
     # a dot alone is a path of HDF5 too
     return "category " + quote(category, safe=" ")
-
-
-def _checksum(hyperplanes: RandomHyperplanes, partitions: dict[str, Partition]) -> str:
-    digest = hashlib.sha256()
-    _feed(digest, hyperplanes.planes, hyperplanes.mean)
-    for category, partition in sorted(partitions.items()):
-        digest.update(f"{category}\0{partition.key_bits}\0".encode())
-        _feed(digest, partition.ids, partition.codes, partition.embeddings)
-    return digest.hexdigest()
-
-
-def _feed(digest: hashlib._Hash, *arrays: npt.NDArray[np.generic]) -> None:
-    for array in arrays:
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)

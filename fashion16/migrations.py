@@ -59,6 +59,17 @@ def _m1_items_and_corrections(connection: sa.Connection) -> None:
 STEPS: tuple[Callable[[sa.Connection], None], ...] = (_m1_items_and_corrections,)
 
 
+def is_current(connection: sa.Connection) -> bool:
+    """Whether the catalogue has this version's schema.
+
+    Raises:
+        NewerCatalogueError: a newer Fashion-16 has changed the schema further than this one knows.
+    """
+    if not sa.inspect(connection).has_table(migrations.name, connection.schema_for_object(migrations)):
+        return False
+    return _steps_done(connection) == len(STEPS)
+
+
 def migrate(connection: sa.Connection) -> None:
     """Bring the catalogue to this version's schema; each step is recorded in the transaction that makes it.
 
@@ -66,12 +77,7 @@ def migrate(connection: sa.Connection) -> None:
         NewerCatalogueError: a newer Fashion-16 has changed the schema further than this one knows.
     """
     metadata.create_all(connection)
-    done = connection.scalar(sa.select(sa.func.max(migrations.c.number))) or 0
-    if done > len(STEPS):
-        raise NewerCatalogueError(
-            f"This catalogue was made by a newer Fashion-16 (schema {done}, this one knows {len(STEPS)}). "
-            "Update Fashion-16 and open it again."
-        )
+    done = _steps_done(connection)
     for number, step in enumerate(STEPS[done:], start=done + 1):
         step(connection)
         connection.execute(
@@ -79,3 +85,13 @@ def migrate(connection: sa.Connection) -> None:
                 number=number, name=step.__name__.lstrip("_"), applied_at=datetime.now(UTC).isoformat()
             )
         )
+
+
+def _steps_done(connection: sa.Connection) -> int:
+    done = connection.scalar(sa.select(sa.func.max(migrations.c.number))) or 0
+    if done > len(STEPS):
+        raise NewerCatalogueError(
+            f"This catalogue was made by a newer Fashion-16 (schema {done}, this one knows {len(STEPS)}). "
+            "Update Fashion-16 and open it again."
+        )
+    return done

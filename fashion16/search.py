@@ -126,6 +126,8 @@ class Searcher:
             SearchError: no or an unknown category, or k below 1.
         """
         watch = _StopWatch()
+        if k < 1:
+            raise SearchError(f"k must be at least 1, received {k}.")
         searched = self._searched(classified, categories)
         # what is left out or hidden is replaced by the next best
         wanted = k + (leave_out is not None) + (HIDDEN_AT_MOST * k if hide_near_duplicates else 0)
@@ -136,8 +138,9 @@ class Searcher:
             if item_id >= 0 and item_id != leave_out
         ]
         kept = self._distinct(pairs, classified.embedding, k) if hide_near_duplicates else pairs[:k]
-        # only what was passed over before the last result counts as hidden
-        hidden = pairs.index(kept[-1]) + 1 - len(kept) if kept else len(pairs)
+        # only what was passed over before the last result counts as hidden; where results ran out, all of it
+        looked_at = pairs.index(kept[-1]) + 1 if len(kept) == k else len(pairs)
+        hidden = looked_at - len(kept)
         watch.lap("search")
         return Answer(
             classified,

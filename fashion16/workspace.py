@@ -23,7 +23,14 @@ from fashion16.atomic import replacing
 from fashion16.catalogue import Catalogue
 from fashion16.collection import Collection
 from fashion16.encoder import Encoder, EncoderCard, encode_stream
-from fashion16.errors import CatalogueError, DataError, HeadError, WorkspaceError
+from fashion16.errors import (
+    CatalogueError,
+    DamagedIndexError,
+    DataError,
+    HeadError,
+    MissingIndexError,
+    WorkspaceError,
+)
 from fashion16.head import Head
 from fashion16.images import read_photo, to_network
 from fashion16.importers import FashionMNIST, ImportedItem, Progress, fashion_mnist_splits, find_fashion_mnist
@@ -179,8 +186,7 @@ class Workspace:
         partial, state = path.with_suffix(".partial"), path.with_suffix(".json")
         n = len(pictures)
         try:
-            done = int(json.loads(state.read_text())["done"]) if partial.is_file() and state.is_file() else 0
-            rows: np.memmap[Any, Any] | None = np.lib.format.open_memmap(partial, mode="r+") if done else None
+            rows, done = _unfinished(partial, state, n)
             for start in range(done, n, EMBEDDING_CHUNK):
                 chunk = (to_network(picture, side) for picture in pictures[start : start + EMBEDDING_CHUNK])
                 block = np.concatenate(list(encode_stream(encoder, chunk)))
@@ -188,7 +194,8 @@ class Workspace:
                     rows = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=(n, block.shape[1]))
                 rows[start : start + len(block)] = block
                 rows.flush()
-                state.write_text(json.dumps({"done": start + len(block)}))
+                with replacing(state) as beside:
+                    beside.write_text(json.dumps({"done": start + len(block)}))
                 if progress:
                     progress(start + len(block), n)
             partial.replace(path)
@@ -207,17 +214,31 @@ class Workspace:
         From the file that `embed` wrote, else from the index, which keeps them in 8 bits.
 
         Raises:
-            IndexFileError: neither is there, or the index was made with another encoder.
+            IndexFileError: neither is there, or the index is damaged or was made with another encoder.
+            DataError: the file is damaged.
         """
         path = self.embeddings_file(collection, encoder_digest)
         if path.is_file():
-            rows: Floats = np.load(path)
+            try:
+                rows: Floats = np.load(path)
+            except (OSError, ValueError) as error:
+                raise DataError(
+                    f"{path} is damaged. Remove it, and make it again with: fashion16 embed {collection}"
+                ) from error
             with self.catalogue(collection) as catalogue:
                 labels = catalogue.labels()
             card = EncoderCard.read(self.encoder_folder / "encoder.json")
             side = card.side_for(*self.pictures(collection).shape[1:3])
             return labels.ids, rows[labels.positions], side
-        index, header = read_index(self.index_file(collection), encoder_digest)
+        try:
+            index, header = read_index(self.index_file(collection), encoder_digest)
+        except (MissingIndexError, DamagedIndexError) as error:
+            # its own advice, to build the index, is what could not be done for want of embeddings
+            raise type(error)(
+                f"There are no embeddings of “{collection}” to build from. Make them with: "
+                f"fashion16 embed {collection} && fashion16 index {collection}",
+                error.path,
+            ) from error
         ids = np.sort(np.concatenate([partition.ids for partition in index.partitions.values()]))
         return ids, index.embeddings(ids), header.side
 
@@ -257,6 +278,16 @@ class Workspace:
         index, header = read_index(self.index_file(collection), encoder.digest)
         searcher = Searcher(encoder, head, index, header.side)
         return Collection(collection, self.catalogue(collection), self.pictures(collection), searcher, header.revision)
+
+
+def _unfinished(partial: Path, state: Path, n: int) -> tuple[np.memmap[Any, Any] | None, int]:
+    """The n rows of an interrupted run and how many are done; None and 0 where there are none that fit."""
+    try:
+        done = int(json.loads(state.read_text())["done"])
+        rows = np.lib.format.open_memmap(partial, mode="r+")
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, 0
+    return (rows, done) if len(rows) == n >= done else (None, 0)
 
 
 def _reported(items: Iterable[ImportedItem], total: int, progress: Progress | None) -> Iterator[ImportedItem]:

@@ -9,7 +9,7 @@ from ui import gallery, inputs, scope, session
 
 collection = session.begin("Search")
 st.title("Search", anchor=False)
-left, right = st.columns([2, 5], gap="large")
+left, right = st.columns([3, 7], gap="medium")
 try:
     with left:
         query = inputs.query(collection)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fashion16.collection import Collection
-from fashion16.importers import find_fashion_mnist
-from fashion16.workspace import Workspace
+from fashion16.encoder import EncoderCard
+from fashion16.importers import ImportedItem, find_fashion_mnist
+from fashion16.workspace import DATABASE_VARIABLE, DEFAULT_COLLECTION, Workspace
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# a database of the user's own must not fill with the tests' items
+os.environ.pop(DATABASE_VARIABLE, None)
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +44,39 @@ def workspace(fashion_mnist_folder: Path, tmp_path_factory: pytest.TempPathFacto
 def collection(workspace: Workspace) -> Collection:
     """The opened collection; tests that change labels make their own workspace."""
     return workspace.open()
+
+
+@pytest.fixture(scope="session")
+def small_template(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of a workspace with the first 400 pictures, their embeddings, a head and an index."""
+    root = tmp_path_factory.mktemp("small")
+    (root / "models").mkdir()
+    (root / "models" / "encoder").symlink_to(REPOSITORY / "models" / "encoder")
+    digest = EncoderCard.read(REPOSITORY / "models" / "encoder" / "encoder.json").digest
+    made = Workspace(root)
+    with workspace.catalogue(DEFAULT_COLLECTION) as everything, made.catalogue(DEFAULT_COLLECTION) as few:
+        found = everything.items(range(1, 401))
+        few.add(ImportedItem(int(i.position or 0), i.sha256, str(i.label), i.split, i.source) for i in found)
+    np.save(made.pictures_file(DEFAULT_COLLECTION), workspace.pictures(DEFAULT_COLLECTION)[:400])
+    _, embeddings, _ = workspace.stored_embeddings(DEFAULT_COLLECTION, digest)
+    np.save(made.embeddings_file(DEFAULT_COLLECTION, digest), embeddings[:400])
+    made.build_index(DEFAULT_COLLECTION)
+    return root
+
+
+@pytest.fixture
+def small_workspace(small_template: Path, tmp_path: Path) -> Workspace:
+    """A small workspace of the test's own, to be changed and damaged."""
+    return Workspace(shutil.copytree(small_template, tmp_path / "small", symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def vgg16_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of VGG-16's weights without its top, drawn at random."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras  # here, because its import takes seconds and only two rooms' tests need it
+
+    path = tmp_path_factory.mktemp("vgg16") / "vgg16.weights.h5"
+    keras.utils.set_random_seed(16)
+    keras.applications.VGG16(weights=None, include_top=False).save_weights(path)
+    return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import plotly.graph_objects as go
 
 from fashion16.images import Pixels, encode_jpeg, to_data_uri
@@ -28,7 +29,7 @@ def probabilities(shares: Mapping[str, float], searched: tuple[str, ...]) -> go.
         )
     )
     figure.update_layout(
-        height=24 * len(names) + 10,
+        height=20 * len(names) + 8,
         margin={"l": 0, "r": 48, "t": 0, "b": 0},
         xaxis={"visible": False, "range": [0, 1], "fixedrange": True},
         yaxis={"autorange": "reversed", "ticks": "", "fixedrange": True},
@@ -37,7 +38,7 @@ def probabilities(shares: Mapping[str, float], searched: tuple[str, ...]) -> go.
     return figure
 
 
-def photo_with_box(photo: Pixels, height: int = 320) -> go.Figure:
+def photo_with_box(photo: Pixels) -> go.Figure:
     """The photo as a chart on which a box can be drawn; both axes run from 0 to 1, y downwards."""
     rows, columns = photo.shape[:2]
     figure = go.Figure(
@@ -49,7 +50,8 @@ def photo_with_box(photo: Pixels, height: int = 320) -> go.Figure:
         x=0, y=0, sizex=1, sizey=1, xref="x", yref="y", sizing="stretch", layer="below",
     )  # fmt: skip
     figure.update_layout(
-        height=height,
+        # for a column about 300 pixels wide; on a phone it may be a little wider than the picture
+        height=int(np.clip(300 * rows / columns, 140, 340)),
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         dragmode="select",
         newselection={"line": {"color": ACCENT, "width": 3, "dash": "solid"}},

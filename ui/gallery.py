@@ -10,7 +10,6 @@ import pandas as pd
 import streamlit as st
 
 from fashion16.collection import Collection
-from fashion16.images import to_data_uri
 from fashion16.search import Answer
 from ui import charts
 
@@ -116,10 +115,10 @@ def wall(collection: Collection, n: int) -> None:
     seed = st.session_state.setdefault("wall_seed", int(np.random.default_rng().integers(2**32)))
     cells = []
     for item in collection.catalogue.items(collection.random_ids(n, seed)):
-        source = to_data_uri(collection.thumbnail(item.id, 112))
+        source = collection.thumbnail(item.id, 112)
         label = html.escape(f"{item.label}, picture {item.id}", quote=True)
         cells.append(
-            f'<a href="Search?source=collection&id={item.id}" target="_self" title="Search with this {label}">'
+            f'<a href="Search?source=Collection&id={item.id}" target="_self" title="Search with this {label}">'
             f'<img src="{source}" alt="{label}"></a>'
         )
     style = (

@@ -36,8 +36,9 @@ def query(collection: Collection) -> Query | None:
         label_visibility="collapsed",
         width="stretch",
     )
+    item_id = _picture_number(collection, shown=source == COLLECTION)
     if source == COLLECTION:
-        return _from_collection(collection)
+        return None if item_id is None else _from_collection(collection, item_id)
     data = _bytes_of(source)
     if data is None:
         return None
@@ -74,19 +75,28 @@ def _keep(key: str, kept: str) -> None:
     _forget_box()
 
 
-def _from_collection(collection: Collection) -> Query | None:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        item_id = st.number_input(
+def _picture_number(collection: Collection, shown: bool) -> int | None:
+    """The number of a picture of the collection; there even when it is not shown.
+
+    A number that a callback sets on an input that is not on the page yet would not reach the URL.
+    """
+    if not shown:
+        st.html("<style>div:has(> .st-key-picture_number){display:none}</style>")
+    with st.container(horizontal=True, vertical_alignment="bottom", wrap=False, key="picture_number"):
+        number = st.number_input(
             "Picture number", min_value=0, step=1, value=None, placeholder="e.g. 1234", key="id", bind="query-params"
         )
         st.button("Random", icon=":material/casino:", key="random", on_click=_draw, args=(collection,))
-    if item_id is None:
-        return None
-    photo = collection.picture(int(item_id))
-    label = collection.catalogue.item(int(item_id)).label
-    st.image(collection.thumbnail(int(item_id), 240), width=200, alt=f"Picture {item_id}, labelled {label}")
-    st.caption(f"Picture {item_id} · labelled **{gallery.plain(label)}**")
-    return Query(photo, int(item_id))
+    return None if number is None else int(number)
+
+
+def _from_collection(collection: Collection, item_id: int) -> Query:
+    photo = collection.picture(item_id)
+    label = collection.catalogue.item(item_id).label
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.image(collection.thumbnail(item_id, 240), width=120, alt=f"Picture {item_id}, labelled {label}")
+        st.markdown(f"Picture **{item_id}**  \nlabelled **{gallery.plain(label)}**", width="content")
+    return Query(photo, item_id)
 
 
 def _draw(collection: Collection) -> None:

@@ -57,6 +57,7 @@ def _categories(collection: Collection, classified: Classified, where: str | Non
             key="in",
             bind="query-params",
             label_visibility="collapsed",
+            wrap=True,
         )
         if not chosen:
             st.caption("Choose one category or more; until then this is the predicted one.")

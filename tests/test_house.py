@@ -1,0 +1,138 @@
+"""The house is built as its plan says: which room may know which, and what no room of the core may do."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fashion16.workspace import ROOT_VARIABLE, Workspace
+from tests.conftest import REPOSITORY
+
+LEVELS = (
+    ("errors", "atomic", "images", "lsh"),
+    ("network", "encoder", "head", "index", "index_file", "migrations", "importers", "catalogue"),
+    ("search", "training"),
+    ("collection", "workspace", "doctor"),
+    ("cli", "ui"),
+    ("pages", "streamlit_app"),
+)
+# rooms of one level that may know each other
+ARROWS = {
+    ("atomic", "errors"),
+    ("images", "errors"),
+    ("index_file", "index"),
+    ("catalogue", "migrations"),
+    ("catalogue", "importers"),
+    ("workspace", "collection"),
+    ("doctor", "workspace"),
+    ("doctor", "collection"),
+    ("ui", "ui"),
+}
+LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+CORE = sorted((REPOSITORY / "fashion16").glob("*.py"))
+HOUSE = [*CORE, *sorted((REPOSITORY / "ui").glob("*.py")), *sorted((REPOSITORY / "pages").glob("*.py"))]
+HOUSE.append(REPOSITORY / "streamlit_app.py")
+
+
+def room_of(path: Path) -> str:
+    return path.parent.name if path.parent.name in ("ui", "pages") else path.stem
+
+
+def imported_names(path: Path) -> set[str]:
+    """Everything that the file imports anywhere in it, dotted: `from a import b` gives a.b."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} imports relatively"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def rooms_known(path: Path) -> set[str]:
+    known = set()
+    for name in imported_names(path):
+        package, _, rest = name.partition(".")
+        if package in ("ui", "pages", "streamlit_app"):
+            known.add(package)
+        # the package itself holds the version alone, and anybody may ask for it
+        elif package == "fashion16" and rest != "__version__":
+            known.add(rest.split(".")[0])
+    return known
+
+
+def calls(path: Path) -> set[str]:
+    return {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
+
+
+def test_every_room_has_its_place_in_the_plan() -> None:
+    rooms = {room_of(path) for path in HOUSE} - {"__init__"}
+    assert rooms == set(LEVEL_OF)
+
+
+@pytest.mark.parametrize("path", HOUSE, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_imports_only_go_down(path: Path) -> None:
+    room = room_of(path)
+    wrong = {
+        known for known in rooms_known(path) if LEVEL_OF[known] >= LEVEL_OF.get(room, 0) and (room, known) not in ARROWS
+    }
+    assert not wrong
+
+
+def test_each_arrow_between_rooms_of_one_level_is_walked() -> None:
+    walked = {(room_of(path), known) for path in HOUSE for known in rooms_known(path)}
+    level = {(room, known) for room, known in walked if LEVEL_OF.get(room) == LEVEL_OF[known]}
+    assert level == ARROWS
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
+def test_the_core_does_not_know_streamlit(path: Path) -> None:
+    assert "streamlit" not in {name.split(".")[0] for name in imported_names(path)}
+
+
+@pytest.mark.parametrize("path", [path for path in CORE if path.name != "cli.py"], ids=lambda path: path.name)
+def test_the_core_neither_prints_nor_exits(path: Path) -> None:
+    assert calls(path).isdisjoint({"print", "sys.exit", "exit", "quit", "os._exit"})
+    assert "sys.exit" not in imported_names(path)
+
+
+@pytest.mark.parametrize("path", HOUSE, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_nothing_is_imported_by_star(path: Path) -> None:
+    assert not [name for name in imported_names(path) if name.endswith(".*")]
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
+def test_no_room_of_the_core_has_more_than_350_lines(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 350
+
+
+def test_everything_has_a_name_that_says_what_it_is() -> None:
+    assert {path.name for path in HOUSE}.isdisjoint({"utils.py", "util.py", "helpers.py", "misc.py", "common.py"})
+
+
+def test_a_search_loads_neither_the_training_libraries_nor_the_pages(workspace: Workspace) -> None:
+    program = """
+import json, sys
+from fashion16.workspace import Workspace
+collection = Workspace().open()
+answer = collection.find(collection.classify(collection.picture(collection.random_ids(1, seed=0)[0])))
+print(json.dumps([len(answer.results), sorted(sys.modules)]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=REPOSITORY,
+        env=os.environ | {ROOT_VARIABLE: str(workspace.root)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found, modules = json.loads(done.stdout.splitlines()[-1])
+    assert found == 20
+    assert {name.split(".")[0] for name in modules}.isdisjoint({"tensorflow", "keras", "sklearn", "streamlit"})

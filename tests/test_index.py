@@ -1,0 +1,362 @@
+"""Approximate search against exact search, and an index that changes against one built anew."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fashion16.errors import SearchError
+from fashion16.index import SCAN_LIMIT, CategoryIndex, Neighbours, Partition, key_bits_for, to_int8
+from fashion16.lsh import Floats, RandomHyperplanes, keys_of
+from tests.fakes import unit_vectors
+
+D = 16
+
+
+def make_index(n: int, categories: tuple[str, ...] = ("Coat", "Dress"), seed: int = 0) -> tuple[CategoryIndex, Floats]:
+    """n random items in turn in these categories, ids from 100; key bits as for their number."""
+    vectors = unit_vectors(n, D, seed)
+    names = np.array([categories[i % len(categories)] for i in range(n)])
+    return CategoryIndex.build(vectors, np.arange(100, 100 + n), names, n_bits=64, seed=seed), vectors
+
+
+def exact(index: CategoryIndex, queries: Floats, category: str) -> Floats:
+    """Cosines of the queries with the int8 rows of the category, (nq, n), worked out the plain way."""
+    rows = index.partitions[category].embeddings.astype(np.float64)
+    return queries @ (rows / np.linalg.norm(rows, axis=1, keepdims=True)).T
+
+
+def found_ids(found: Neighbours, row: int = 0) -> list[int]:
+    return [int(i) for i in found.ids[row] if i >= 0]
+
+
+def assert_same_neighbours(one: Neighbours, two: Neighbours) -> None:
+    """The same ids and similarities; ties may swap, because a sum's last bit depends on the row's place."""
+    assert np.allclose(one.similarities, two.similarities, atol=1e-6)
+    close = np.diff(one.similarities, axis=1) > -1e-6
+    tied = np.pad(close, ((0, 0), (1, 0))) | np.pad(close, ((0, 0), (0, 1)))
+    assert ((one.ids == two.ids) | tied).all()
+    assert np.array_equal(np.sort(one.ids), np.sort(two.ids))
+
+
+def assert_same_answers(first: CategoryIndex, second: CategoryIndex, queries: Floats) -> None:
+    assert first.categories == second.categories
+    for categories in ([name] for name in first.categories):
+        one = first.search(queries, categories, k=len(first))
+        two = second.search(queries, categories, k=len(second))
+        assert_same_neighbours(one, two)
+
+
+def assert_sorted_by_bucket(partition: Partition) -> None:
+    keys = keys_of(partition.codes, partition.key_bits)
+    assert (np.diff(keys) >= 0).all()
+    sizes = np.bincount(keys, minlength=2**partition.key_bits)
+    assert partition.starts.tolist() == [0, *np.cumsum(sizes)]
+
+
+def test_every_item_finds_itself() -> None:
+    index, vectors = make_index(400)
+    for category, first in (("Coat", 0), ("Dress", 1)):
+        its = vectors[first::2]
+        for n_probes in (None, 1):
+            found = index.search(its, [category], k=1, n_probes=n_probes, rerank=50)
+            assert found.ids[:, 0].tolist() == list(range(100 + first, 500, 2))
+            assert found.similarities[:, 0].min() > 0.999
+
+
+def test_similarities_are_the_cosines_worked_out_by_hand() -> None:
+    # (3, 4) / 5 and the axes: cosines 1, 0.8, 0.6, and -1 for the opposite
+    vectors = np.array([[0.6, 0.8], [0, 1], [1, 0], [-0.6, -0.8]], np.float32)
+    index = CategoryIndex.build(vectors, np.array([1, 2, 3, 4]), np.array(["Bag"] * 4), n_bits=8, seed=0)
+    found = index.search(vectors[:1], ["Bag"], k=4)
+    assert found.ids.tolist() == [[1, 2, 3, 4]]
+    assert np.allclose(found.similarities, [[1, 0.8, 0.6, -1]], atol=0.005)
+
+
+def test_fewer_items_than_k_are_padded() -> None:
+    index, vectors = make_index(4)
+    found = index.search(vectors[:2], ["Coat"], k=5)
+    assert found.ids.shape == found.similarities.shape == (2, 5)
+    assert found.ids[:, 2:].tolist() == [[-1] * 3] * 2
+    assert found.similarities[:, 2:].tolist() == [[-1.0] * 3] * 2
+    assert found.similarities.dtype == np.float32
+    assert found.ids.dtype == np.int64
+
+
+def test_equal_items_come_in_order_of_their_ids() -> None:
+    vectors = np.repeat(unit_vectors(1, D, seed=4), 5, axis=0)
+    index = CategoryIndex.build(vectors, np.array([9, 3, 7, 1, 5]), np.array(["Bag"] * 5), n_bits=8, seed=0)
+    assert index.search(vectors[:1], ["Bag"], k=3).ids.tolist() == [[1, 3, 5]]
+
+
+def test_several_categories_are_searched_as_one_and_none_twice() -> None:
+    index, vectors = make_index(60, ("Bag", "Coat", "Dress"))
+    both = index.search(vectors[:3], ["Bag", "Dress", "Bag"], k=40)
+    assert both.candidates.tolist() == [40, 40, 40]
+    for row in range(3):
+        ids = found_ids(both, row)
+        expected = [100 + i for i in range(60) if i % 3 != 1]
+        assert sorted(ids) == expected
+        assert (np.diff(both.similarities[row]) <= 0).all()
+
+
+def test_no_category_and_no_query_find_nothing() -> None:
+    index, vectors = make_index(10)
+    nothing = index.search(vectors[:1], [], k=2)
+    assert nothing.ids.tolist() == [[-1, -1]]
+    assert nothing.candidates.tolist() == [0]
+    assert index.search(vectors[:0], ["Coat"], k=2).ids.shape == (0, 2)
+
+
+def test_an_empty_index_has_no_categories() -> None:
+    index = CategoryIndex.build(np.zeros((0, D), np.float32), np.zeros(0, np.int64), np.zeros(0, str), n_bits=8)
+    assert index.categories == ()
+    assert len(index) == 0
+    assert index.category_of(1) is None
+    assert index.known([1, 2]) == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 300), st.integers(0, 6), st.integers(0, 2**32 - 1))
+def test_more_probes_find_more_and_all_probes_find_everything(n: int, key_bits: int, seed: int) -> None:
+    vectors, query = unit_vectors(n, D, seed), unit_vectors(1, D, seed + 1)
+    hyperplanes = RandomHyperplanes.draw(vectors.mean(axis=0), 64, seed)
+    partition = Partition.sort(np.arange(n), hyperplanes.encode(vectors), to_int8(vectors), key_bits)
+    index = CategoryIndex(hyperplanes, {"Coat": partition})
+    cosines = dict(zip(partition.ids.tolist(), exact(index, query, "Coat")[0], strict=True))
+    seen, count = set[int](), 0
+    for n_probes in range(1, 2**key_bits + 1):
+        found = index.search(query, ["Coat"], k=n, n_probes=n_probes, rerank=n)
+        ids = found_ids(found)
+        assert len(ids) == len(set(ids)) == found.candidates[0]
+        assert found.buckets[0] == n_probes
+        assert seen <= set(ids) <= cosines.keys()
+        assert found.candidates[0] >= count
+        assert np.allclose(found.similarities[0, : len(ids)], [cosines[i] for i in ids], atol=1e-5)
+        seen, count = set(ids), int(found.candidates[0])
+    everything = index.search(query, ["Coat"], k=n, n_probes=2**key_bits, rerank=n)
+    assert np.allclose(everything.similarities[0], sorted(cosines.values(), reverse=True), atol=1e-5)
+    scanned = index.search(query, ["Coat"], k=n, rerank=n)
+    assert_same_neighbours(scanned, everything)
+    assert (scanned.candidates[0], scanned.buckets[0]) == (n, 0)
+
+
+def test_only_the_nearest_codes_are_ranked_again() -> None:
+    index, vectors = make_index(300, ("Coat",))
+    partition = index.partitions["Coat"]
+    query = unit_vectors(1, D, seed=9)
+    code = index.hyperplanes.encode(query)
+    hamming = np.unpackbits(partition.codes ^ code, axis=1).sum(axis=1)
+    found = found_ids(index.search(query, ["Coat"], k=30, rerank=30))
+    assert len(found) == 30
+    # ties at the last distance may swap
+    last = np.sort(hamming)[29]
+    assert set(partition.ids[hamming < last]) <= set(found) <= set(partition.ids[hamming <= last])
+
+
+def test_a_large_category_is_probed_until_there_are_enough_candidates() -> None:
+    n = SCAN_LIMIT + 5_000
+    index, vectors = make_index(n, ("Coat",))
+    found = index.search(vectors[:5], ["Coat"], k=1)
+    assert found.ids[:, 0].tolist() == [100, 101, 102, 103, 104]
+    assert (found.candidates >= SCAN_LIMIT).all()
+    assert (found.candidates < n).all()
+    assert (found.buckets > 0).all()
+
+
+def test_int8_changes_cosines_by_three_ten_thousandths_on_average() -> None:
+    vectors = unit_vectors(500, 256, seed=2)
+    rows = to_int8(vectors).astype(np.float64)
+    cosines = vectors[:50] @ (rows / np.linalg.norm(rows, axis=1, keepdims=True)).T
+    changes = np.abs(cosines - vectors[:50] @ vectors.T)
+    assert 0.0003 <= changes.mean() < 0.0004
+    assert changes.max() < 0.003
+    assert np.abs(to_int8(vectors)).max(axis=1).tolist() == [127] * 500
+    assert to_int8(np.zeros((1, 4), np.float32)).tolist() == [[0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("n", "n_bits", "bits"),
+    [(0, 256, 0), (32, 256, 0), (64, 256, 1), (7_000, 256, 8), (2**21, 256, 16), (2**30, 256, 16), (2**21, 8, 8)],
+)
+def test_buckets_hold_about_32_items(n: int, n_bits: int, bits: int) -> None:
+    assert key_bits_for(n, n_bits) == bits
+
+
+def test_the_stored_embeddings_come_back_in_the_order_asked_for() -> None:
+    index, vectors = make_index(20)
+    asked = [105, 7, 100, 105, 119]
+    rows = index.embeddings(asked)
+    assert np.allclose(rows, np.stack([vectors[5], np.zeros(D), vectors[0], vectors[5], vectors[19]]), atol=0.01)
+    assert np.allclose(np.linalg.norm(rows[[0, 2, 3, 4]], axis=1), 1)
+    assert index.embeddings([]).shape == (0, D)
+
+
+def test_items_are_located_by_id() -> None:
+    index, _ = make_index(6)
+    assert [index.category_of(i) for i in (100, 101, 99)] == ["Coat", "Dress", None]
+    assert sorted(index.known([99, 103, 100, 500])) == [100, 103]
+    assert index.known([99]) == []
+    assert len(index) == 6
+
+
+def test_a_moved_item_leaves_its_old_bucket() -> None:
+    index, vectors = make_index(200)
+    index.move([100], "Dress")
+    assert index.category_of(100) == "Dress"
+    assert 100 not in index.partitions["Coat"].ids
+    assert found_ids(index.search(vectors[:1], ["Dress"], k=1, n_probes=1)) == [100]
+    for partition in index.partitions.values():
+        assert_sorted_by_bucket(partition)
+
+
+def test_a_category_is_made_by_its_first_item_and_goes_with_its_last() -> None:
+    index, vectors = make_index(4)
+    index.move([100, 102], "Bag")
+    assert index.categories == ("Bag", "Dress")
+    with pytest.raises(SearchError, match="no category “Coat”. It has: Bag, Dress"):
+        index.search(vectors[:1], ["Coat"])
+    index.remove([100, 102])
+    assert index.categories == ("Dress",)
+
+
+def test_moving_nothing_or_to_where_it_is_changes_no_answer() -> None:
+    index, vectors = make_index(50)
+    fresh, _ = make_index(50)
+    index.move([], "Nowhere")
+    index.move([100, 101, 101], "Coat")
+    index.move([101], "Dress")
+    assert_same_answers(index, fresh, vectors)
+
+
+def test_a_move_with_an_unknown_item_moves_none() -> None:
+    index, _ = make_index(6)
+    before = index.partitions
+    with pytest.raises(SearchError, match="cannot be moved. Rebuild the index"):
+        index.move([100, 999], "Dress")
+    assert index.partitions == before
+    assert index.category_of(100) == "Coat"
+
+
+def test_removing_an_unknown_item_is_no_error() -> None:
+    index, _ = make_index(6)
+    index.remove([999, 100])
+    assert len(index) == 5
+    assert index.category_of(100) is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["add", "move", "remove"]),
+            st.sets(st.integers(0, 119), min_size=1, max_size=60),
+            st.sampled_from(["Coat", "Dress", "Bag"]),
+        ),
+        max_size=8,
+    ),
+)
+def test_a_changed_index_answers_like_one_built_anew(seed: int, changes: list[tuple[str, set[int], str]]) -> None:
+    vectors = unit_vectors(120, D, seed)
+    hyperplanes = RandomHyperplanes.draw(vectors.mean(axis=0), 64, seed)
+    index, truth = CategoryIndex(hyperplanes, {}), dict[int, str]()
+    for change, numbers, category in [("add", set(range(80)), "Coat"), *changes]:
+        there = sorted(numbers & truth.keys())
+        if change == "add":
+            new = sorted(numbers - truth.keys())
+            index.add(np.array(new, np.int64), vectors[new], category)
+            truth |= dict.fromkeys(new, category)
+        elif change == "move":
+            index.move(there, category)
+            truth |= dict.fromkeys(there, category)
+        else:
+            index.remove(there)
+            truth = {number: label for number, label in truth.items() if number not in numbers}
+    fresh = CategoryIndex(hyperplanes, {})
+    for category in sorted(set(truth.values())):
+        its = [number for number, label in truth.items() if label == category]
+        fresh.add(np.array(its, np.int64), vectors[its], category)
+    assert len(index) == len(truth)
+    assert_same_answers(index, fresh, vectors[:10])
+    for partition in index.partitions.values():
+        assert_sorted_by_bucket(partition)
+
+
+def test_a_category_that_has_outgrown_its_buckets_is_bucketed_anew() -> None:
+    index, _ = make_index(64, ("Coat",))
+    assert index.partitions["Coat"].key_bits == 1
+    more = unit_vectors(1_000, D, seed=8)
+    index.add(np.arange(1_000, 2_000), more, "Coat")
+    partition = index.partitions["Coat"]
+    assert partition.key_bits == key_bits_for(1_064, 64) == 5
+    assert_sorted_by_bucket(partition)
+    assert index.search(more[:3], ["Coat"], k=1, n_probes=1).ids[:, 0].tolist() == [1_000, 1_001, 1_002]
+
+
+def test_a_search_reads_the_partitions_it_began_with() -> None:
+    index, _ = make_index(50)
+    before = index.partitions
+    rows = {name: partition.ids.copy() for name, partition in before.items()}
+    index.move([100, 102], "Dress")
+    index.remove([101])
+    assert all(np.array_equal(before[name].ids, ids) for name, ids in rows.items())
+
+
+def test_searches_during_moves_neither_fail_nor_lose_nor_repeat_an_item() -> None:
+    index, vectors = make_index(600)
+    moving = list(range(100, 220))
+    resting = set(range(220, 700))
+    done = threading.Event()
+
+    def shuttle(ids: list[int]) -> None:
+        for turn in range(25):
+            index.move(ids, "Dress" if turn % 2 else "Coat")
+
+    def search(row: int) -> int:
+        searches = 0
+        while not done.is_set() or not searches:
+            found = index.search(vectors[row : row + 1], ["Coat", "Dress"], k=700, rerank=700)
+            ids = found_ids(found)
+            assert len(ids) == len(set(ids))
+            # a move is one step, so not even the moving items are ever away
+            assert set(ids) == resting | set(moving)
+            assert set(found_ids(index.search(vectors[row : row + 1], ["Coat"], k=700, rerank=700))) >= {
+                i for i in resting if i % 2 == 0
+            }
+            searches += 1
+        return searches
+
+    with ThreadPoolExecutor(5) as pool:
+        searchers = [pool.submit(search, row) for row in (0, 1)]
+        movers = [pool.submit(shuttle, moving[part::3]) for part in range(3)]
+        try:
+            for mover in movers:
+                mover.result()
+        finally:
+            done.set()
+        assert all(searcher.result() > 0 for searcher in searchers)
+    assert len(index) == 600
+
+
+@pytest.mark.parametrize(("k", "n_probes"), [(0, None), (-1, None), (5, 0)])
+def test_a_question_for_nothing_is_refused(k: int, n_probes: int | None) -> None:
+    index, vectors = make_index(4)
+    with pytest.raises(SearchError, match=f"must be at least 1, received {k} and {n_probes}"):
+        index.search(vectors[:1], ["Coat"], k=k, n_probes=n_probes)
+
+
+def test_queries_of_another_length_are_refused() -> None:
+    index, _ = make_index(4)
+    with pytest.raises(ValueError, match=r"embeddings must have 16 columns, received \(1, 3\)"):
+        index.search(np.zeros((1, 3), np.float32), ["Coat"])
+
+
+def test_ids_and_categories_must_fit_the_embeddings() -> None:
+    with pytest.raises(ValueError, match=r"must have shape \(3,\), received \(2,\) and \(3,\)"):
+        CategoryIndex.build(unit_vectors(3, D, seed=0), np.arange(2), np.array(["Bag"] * 3))

@@ -1,0 +1,531 @@
+"""Files and wiring: importing, embedding, building and opening, and what happens when one of them is cut short."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+import fashion16.workspace
+from fashion16 import training
+from fashion16.encoder import EncoderCard, LiteNetwork
+from fashion16.errors import (
+    CatalogueError,
+    DamagedIndexError,
+    DataError,
+    EncoderError,
+    EncoderMismatchError,
+    HeadError,
+    IndexFileError,
+    MissingIndexError,
+    WorkspaceError,
+)
+from fashion16.head import Head
+from fashion16.images import Pixels, to_network
+from fashion16.importers import ImportedItem, fashion_mnist_splits
+from fashion16.index_file import read_index, write_index
+from fashion16.lsh import Floats
+from fashion16.workspace import DATABASE_VARIABLE, DEFAULT_COLLECTION, ROOT_VARIABLE, SMALL_SAMPLE, Workspace
+from tests.conftest import REPOSITORY
+from tests.fakes import FakeEncoder
+
+NAME = DEFAULT_COLLECTION
+OTHER_DIGEST = "f" * 64
+
+
+@dataclass
+class FailingEncoder(FakeEncoder):
+    """A fake with a card, which breaks down after so many batches."""
+
+    fails_after: int = 1_000_000
+    card: EncoderCard = field(default_factory=lambda: EncoderCard(FakeEncoder().digest, 12, 64, 32, 32, "", ""))
+
+    def encode(self, pictures: Pixels) -> Floats:
+        if len(self.batches) == self.fails_after:
+            raise KeyboardInterrupt
+        return super().encode(pictures)
+
+
+def digest_of(workspace: Workspace) -> str:
+    return EncoderCard.read(workspace.encoder_folder / "encoder.json").digest
+
+
+def bare_workspace(root: Path, fashion_mnist_folder: Path) -> Workspace:
+    """A workspace before its first import."""
+    (root / "data").mkdir(parents=True)
+    (root / "data" / "downloads").symlink_to(fashion_mnist_folder)
+    return Workspace(root)
+
+
+def assert_whole(workspace: Workspace) -> None:
+    """All 70,000 items are there exactly once, and their pictures, and nothing else."""
+    with workspace.catalogue(NAME) as catalogue:
+        today = catalogue.labels()
+        assert catalogue.count() == 70_000
+        assert set(catalogue.label_counts().values()) == {7_000}
+    np.testing.assert_array_equal(today.ids, np.arange(1, 70_001))
+    np.testing.assert_array_equal(today.positions, np.arange(70_000))
+    assert workspace.pictures(NAME).shape == (70_000, 28, 28)
+
+
+# where things lie
+
+
+def test_the_root_is_the_argument_else_the_environment_else_the_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(ROOT_VARIABLE, raising=False)
+    assert Workspace().root == REPOSITORY
+    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path / "home"))
+    assert Workspace().root == tmp_path / "home"
+    assert Workspace(tmp_path / "other").root == tmp_path / "other"
+
+
+def test_the_database_is_the_argument_else_the_environment_else_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Workspace(tmp_path).database_url is None
+    monkeypatch.setenv(DATABASE_VARIABLE, "nosuchdatabase://host/name")
+    assert Workspace(tmp_path, "sqlite://").database_url == "sqlite://"
+    with pytest.raises(CatalogueError, match="The database URL cannot be used"):
+        Workspace(tmp_path).catalogue(NAME)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(WorkspaceError, match=f"cannot be made .*set {ROOT_VARIABLE}") as caught:
+        Workspace(tmp_path / "file").catalogue(NAME)
+    assert caught.value.path == tmp_path / "file" / "data" / NAME
+
+
+def test_an_import_into_a_folder_that_cannot_be_made_is_our_own_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(WorkspaceError, match="cannot be made"):
+        Workspace(tmp_path / "file" / "below").import_fashion_mnist()
+
+
+# importing
+
+
+def test_an_imported_collection_is_whole_and_its_splits_are_the_published_ones(workspace: Workspace) -> None:
+    assert workspace.is_imported(NAME)
+    assert_whole(workspace)
+    with workspace.catalogue(NAME) as catalogue:
+        splits = catalogue.labels().splits
+    np.testing.assert_array_equal(splits, fashion_mnist_splits())
+    assert {str(name): int((splits == name).sum()) for name in np.unique(splits)} == {
+        "test": 10_000,
+        "train": 55_000,
+        "validation": 5_000,
+    }
+
+
+def test_a_collection_that_was_never_imported_is_not_there(tmp_path: Path) -> None:
+    assert not Workspace(tmp_path).is_imported(NAME)
+    with pytest.raises(DataError, match=f"are not there. Fetch them with: fashion16 import {NAME}"):
+        Workspace(tmp_path).pictures(NAME)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_importing_twice_changes_nothing(tmp_path: Path, fashion_mnist_folder: Path) -> None:
+    fresh = bare_workspace(tmp_path, fashion_mnist_folder)
+    reported: list[tuple[int, int]] = []
+    assert fresh.import_fashion_mnist(lambda done, total: reported.append((done, total))) == 70_000
+    assert reported[-1] == (70_000, 70_000)
+    with fresh.catalogue(NAME) as catalogue:
+        catalogue.correct(1, "Bag", "ann", 0)
+    before = fresh.pictures_file(NAME).stat().st_mtime_ns
+    assert fresh.import_fashion_mnist() == 70_000
+    assert fresh.pictures_file(NAME).stat().st_mtime_ns == before
+    with fresh.catalogue(NAME) as catalogue:
+        assert catalogue.item(1).label == "Bag"
+
+
+def start_import(root: Path, then: str, first: str = "") -> subprocess.Popen[str]:
+    """Another process that runs `first`, then imports and runs `then` at each progress."""
+    program = (
+        f"import os, signal; from pathlib import Path; from fashion16.workspace import Workspace\n{first}"
+        f"def report(done, total): {then}\n"
+        f"print(Workspace(Path({str(root)!r})).import_fashion_mnist(report))"
+    )
+    return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
+
+
+def test_two_processes_importing_at_once_add_every_item_once(tmp_path: Path, fashion_mnist_folder: Path) -> None:
+    fresh = bare_workspace(tmp_path, fashion_mnist_folder)
+    both = [start_import(tmp_path, "pass") for _ in range(2)]
+    answers = [process.communicate(timeout=120)[0].strip() for process in both]
+    assert answers == ["70000", "70000"]
+    assert_whole(fresh)
+
+
+def test_an_import_that_was_killed_in_the_middle_is_whole_when_run_again(
+    tmp_path: Path, fashion_mnist_folder: Path
+) -> None:
+    fresh = bare_workspace(tmp_path, fashion_mnist_folder)
+    # 30,000 rows have gone to the database when it dies, without a chance to tidy up
+    process = start_import(tmp_path, "done == 30_000 and os.kill(os.getpid(), signal.SIGKILL)")
+    process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL
+    assert not fresh.is_imported(NAME)
+    with fresh.catalogue(NAME) as catalogue:
+        assert catalogue.count() == 0
+    assert fresh.import_fashion_mnist() == 70_000
+    assert_whole(fresh)
+
+
+def test_an_import_that_was_killed_while_it_wrote_the_pictures_leaves_none(
+    tmp_path: Path, fashion_mnist_folder: Path
+) -> None:
+    fresh = bare_workspace(tmp_path, fashion_mnist_folder)
+    dies_while_saving = (
+        "import numpy\n"
+        "def save(file, pictures): file.write(bytes(1000)), file.flush(), os.kill(os.getpid(), signal.SIGKILL)\n"
+        "numpy.save = save\n"
+    )
+    process = start_import(tmp_path, "pass", dies_while_saving)
+    process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL
+    assert not fresh.pictures_file(NAME).exists()
+    assert fresh.import_fashion_mnist() == 70_000
+    assert_whole(fresh)
+
+
+def test_pictures_that_went_missing_are_written_again(small_workspace: Workspace, fashion_mnist_folder: Path) -> None:
+    (small_workspace.root / "data" / "downloads").symlink_to(fashion_mnist_folder)
+    small_workspace.pictures_file(NAME).unlink()
+    assert not small_workspace.is_imported(NAME)
+    # the catalogue and its history stay
+    assert small_workspace.import_fashion_mnist() == 400
+    assert small_workspace.pictures(NAME).shape == (70_000, 28, 28)
+
+
+def test_damaged_pictures_are_named_with_the_command_that_mends_them(small_workspace: Workspace) -> None:
+    path = small_workspace.pictures_file(NAME)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match=f"is damaged. Remove it, and fetch it again with: fashion16 import {NAME}"):
+        small_workspace.pictures(NAME)
+
+
+# embedding
+
+
+@pytest.fixture
+def chunks_of_64(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fashion16.workspace, "EMBEDDING_CHUNK", 64)
+
+
+def test_embedding_writes_a_row_for_each_picture(small_workspace: Workspace) -> None:
+    encoder = FailingEncoder()
+    reported: list[tuple[int, int]] = []
+    path = small_workspace.embed(NAME, encoder, lambda done, total: reported.append((done, total)))
+    assert path == small_workspace.embeddings_file(NAME, encoder.digest)
+    pictures = np.stack([to_network(picture, 32) for picture in small_workspace.pictures(NAME)])
+    np.testing.assert_array_equal(np.load(path), FakeEncoder().encode(pictures))
+    assert encoder.batches == [16] * 25
+    assert reported == [(400, 400)]
+
+
+@pytest.mark.usefixtures("chunks_of_64")
+def test_an_interrupted_embedding_goes_on_where_it_was(small_workspace: Workspace, small_template: Path) -> None:
+    # a chunk of 64 has four batches, so two chunks are on disk when the eleventh batch fails
+    interrupted = FailingEncoder(fails_after=10)
+    with pytest.raises(KeyboardInterrupt):
+        small_workspace.embed(NAME, interrupted)
+    path = small_workspace.embeddings_file(NAME, interrupted.digest)
+    assert not path.exists()
+
+    going_on = FailingEncoder()
+    small_workspace.embed(NAME, going_on)
+    assert len(going_on.batches) == 25 - 8
+
+    whole = Workspace(shutil.copytree(small_template, small_workspace.root.parent / "whole", symlinks=True))
+    uninterrupted = whole.embed(NAME, FailingEncoder())
+    np.testing.assert_array_equal(np.load(path), np.load(uninterrupted))
+    assert list(path.parent.glob("*.partial")) == list(path.parent.glob("*.json")) == []
+
+
+def test_the_state_of_an_embedding_is_readable_json(small_workspace: Workspace, chunks_of_64: None) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        small_workspace.embed(NAME, FailingEncoder(fails_after=10))
+    state = small_workspace.embeddings_file(NAME, FakeEncoder().digest).with_suffix(".json")
+    assert json.loads(state.read_text()) == {"done": 128}
+
+
+@pytest.mark.usefixtures("chunks_of_64")
+@pytest.mark.parametrize("state", ["", "{}", "[]", '{"done": "many"}', '{"done": 9999}'])
+def test_an_interrupted_embedding_with_a_broken_state_begins_again(small_workspace: Workspace, state: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        small_workspace.embed(NAME, FailingEncoder(fails_after=10))
+    path = small_workspace.embeddings_file(NAME, FakeEncoder().digest)
+    path.with_suffix(".json").write_text(state)
+    again = FailingEncoder()
+    small_workspace.embed(NAME, again)
+    assert len(again.batches) == 25
+    assert np.load(path).shape == (400, 12)
+
+
+@pytest.mark.usefixtures("chunks_of_64")
+def test_an_interrupted_embedding_of_other_pictures_begins_again(small_workspace: Workspace) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        small_workspace.embed(NAME, FailingEncoder(fails_after=10))
+    np.save(small_workspace.pictures_file(NAME), np.zeros((200, 28, 28), np.uint8))
+    path = small_workspace.embed(NAME, FailingEncoder())
+    assert np.load(path).shape == (200, 12)
+
+
+def test_a_full_disk_is_our_own_error(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_: object, **options: object) -> object:
+        if options["mode"] == "w+":
+            raise OSError(28, "No space left on device")
+        return open_memmap(*_, **options)
+
+    open_memmap: Callable[..., object] = np.lib.format.open_memmap
+    monkeypatch.setattr(np.lib.format, "open_memmap", no_room)
+    with pytest.raises(WorkspaceError, match="No space left on device.*run the same command again"):
+        small_workspace.embed(NAME, FailingEncoder())
+
+
+# building
+
+
+def test_an_index_is_built_from_its_own_embeddings_without_a_pass_of_the_network(
+    small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_workspace.embeddings_file(NAME, digest_of(small_workspace)).unlink()
+
+    def no_pass(*_: object) -> None:
+        raise AssertionError("no pass of the network is needed")
+
+    monkeypatch.setattr(LiteNetwork, "__init__", no_pass)
+    monkeypatch.setattr(LiteNetwork, "encode", no_pass)
+    before, _ = read_index(small_workspace.index_file(NAME))
+    with small_workspace.catalogue(NAME) as catalogue:
+        catalogue.correct(1, "Bag", "ann", 0)
+    head, index = small_workspace.build_index(NAME, n_bits=64, seed=3)
+    assert index.category_of(1) == "Bag"
+    assert (len(index), index.hyperplanes.n_bits, head.label_revision) == (400, 64, 1)
+    # 8 bits taken from 8 bits are the same: nothing is lost, however often it is built
+    small_workspace.build_index(NAME)
+    with small_workspace.catalogue(NAME) as catalogue:
+        catalogue.correct(1, "Ankle boot", "ann", 1)
+    small_workspace.build_index(NAME)
+    after, _ = read_index(small_workspace.index_file(NAME))
+    assert after.categories == before.categories
+    for category, partition in before.partitions.items():
+        found = after.partitions[category]
+        rows, expected_rows = np.argsort(found.ids), np.argsort(partition.ids)
+        np.testing.assert_array_equal(found.ids[rows], partition.ids[expected_rows])
+        np.testing.assert_array_equal(found.embeddings[rows], partition.embeddings[expected_rows])
+
+
+def test_the_head_is_fitted_on_todays_labels_of_the_training_split_alone(small_workspace: Workspace) -> None:
+    with small_workspace.catalogue(NAME) as catalogue:
+        catalogue.correct(1, "Bag", "ann", 0)
+        today = catalogue.labels()
+    train = today.splits == "train"
+    assert 0 < train.sum() < 400
+    digest = digest_of(small_workspace)
+    embeddings = np.load(small_workspace.embeddings_file(NAME, digest))
+    expected = Head.fit(embeddings[train], today.labels[train], digest, 1)
+    small_workspace.build_index(NAME)
+    head = Head.read(small_workspace.head_file(NAME))
+    assert head.categories == expected.categories
+    np.testing.assert_allclose(head.weights, expected.weights, atol=1e-4)
+
+
+def test_a_built_index_stands_at_todays_revision(small_workspace: Workspace) -> None:
+    with small_workspace.catalogue(NAME) as catalogue:
+        catalogue.correct(1, "Bag", "ann", 0)
+    small_workspace.build_index(NAME)
+    opened = small_workspace.open()
+    assert opened.searcher.index.category_of(1) == "Bag"
+    assert opened.refresh() == 0
+
+
+def test_items_without_an_embedding_are_left_out_of_the_index(small_workspace: Workspace) -> None:
+    small_workspace.embeddings_file(NAME, digest_of(small_workspace)).unlink()
+    with small_workspace.catalogue(NAME) as catalogue:
+        catalogue.add([ImportedItem(400, "0" * 64, "Bag", "train", "another shop")])
+    _, index = small_workspace.build_index(NAME)
+    assert len(index) == 400
+    assert index.known([401]) == []
+
+
+def test_without_any_embeddings_the_command_that_makes_them_is_named(small_workspace: Workspace) -> None:
+    small_workspace.embeddings_file(NAME, digest_of(small_workspace)).unlink()
+    small_workspace.index_file(NAME).unlink()
+    with pytest.raises(MissingIndexError, match=f"Make them with: fashion16 embed {NAME} && fashion16 index {NAME}"):
+        small_workspace.build_index(NAME)
+
+
+def test_a_damaged_index_cannot_be_built_from(small_workspace: Workspace) -> None:
+    small_workspace.embeddings_file(NAME, digest_of(small_workspace)).unlink()
+    path = small_workspace.index_file(NAME)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(DamagedIndexError, match=f"Make them with: fashion16 embed {NAME}"):
+        small_workspace.build_index(NAME)
+
+
+def test_a_damaged_file_of_embeddings_is_named(small_workspace: Workspace) -> None:
+    path = small_workspace.embeddings_file(NAME, digest_of(small_workspace))
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match=f"is damaged. Remove it, and make it again with: fashion16 embed {NAME}"):
+        small_workspace.build_index(NAME)
+
+
+def test_a_collection_of_one_category_cannot_have_a_head(small_workspace: Workspace) -> None:
+    with small_workspace.catalogue(NAME) as catalogue:
+        for item in catalogue.items(range(1, 401)):
+            if item.label != "Bag":
+                catalogue.correct(item.id, "Bag", "ann", 0)
+    before = small_workspace.index_file(NAME).read_bytes()
+    with pytest.raises(HeadError, match="at least two categories, and there are 1"):
+        small_workspace.build_index(NAME)
+    assert small_workspace.index_file(NAME).read_bytes() == before
+
+
+# opening
+
+
+def own_encoder(workspace: Workspace) -> Path:
+    """The workspace's encoder as files of its own, to be damaged."""
+    workspace.encoder_folder.unlink()
+    return Path(shutil.copytree(REPOSITORY / "models" / "encoder", workspace.encoder_folder))
+
+
+def lose_head(workspace: Workspace) -> None:
+    workspace.head_file(NAME).unlink()
+
+
+def change_head(workspace: Workspace) -> None:
+    with h5py.File(workspace.head_file(NAME), "a") as file:
+        file.attrs["encoder_digest"] = OTHER_DIGEST
+
+
+def lose_index(workspace: Workspace) -> None:
+    workspace.index_file(NAME).unlink()
+
+
+def change_index(workspace: Workspace) -> None:
+    index, header = read_index(workspace.index_file(NAME))
+    write_index(workspace.index_file(NAME), index, replace(header, encoder_digest=OTHER_DIGEST))
+
+
+def cut_index(workspace: Workspace) -> None:
+    path = workspace.index_file(NAME)
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def lose_pictures(workspace: Workspace) -> None:
+    workspace.pictures_file(NAME).unlink()
+
+
+def lose_encoder(workspace: Workspace) -> None:
+    (own_encoder(workspace) / "encoder.json").unlink()
+
+
+def change_encoder(workspace: Workspace) -> None:
+    with (own_encoder(workspace) / "encoder.tflite").open("ab") as file:
+        file.write(b"x")
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "remedy"),
+    [
+        (lose_head, HeadError, "Make one with: fashion16 index"),
+        (change_head, HeadError, f"another encoder.*: fashion16 embed {NAME} && fashion16 index {NAME}"),
+        (lose_index, MissingIndexError, f"Make one with: fashion16 index {NAME}"),
+        (change_index, EncoderMismatchError, f"another encoder.*: fashion16 embed {NAME} && fashion16 index {NAME}"),
+        (cut_index, DamagedIndexError, f"make it again with: fashion16 index {NAME}"),
+        (lose_pictures, DataError, f"Fetch them with: fashion16 import {NAME}"),
+        (lose_encoder, EncoderError, "Restore it from the repository"),
+        (change_encoder, EncoderError, "Restore both from the repository"),
+    ],
+)
+def test_what_is_missing_or_does_not_fit_is_named_with_what_mends_it(
+    small_workspace: Workspace, damage: Callable[[Workspace], None], error: type[Exception], remedy: str
+) -> None:
+    damage(small_workspace)
+    with pytest.raises(error, match=remedy):
+        small_workspace.open()
+
+
+def test_the_command_named_mends_a_mismatch(small_workspace: Workspace) -> None:
+    change_head(small_workspace)
+    change_index(small_workspace)
+    small_workspace.build_index(NAME)
+    assert len(small_workspace.open().searcher.index) == 400
+
+
+def test_an_unknown_collection_leaves_no_trace(small_workspace: Workspace) -> None:
+    with pytest.raises(HeadError, match="There is no head at"):
+        small_workspace.open("hats")
+    with pytest.raises(IndexFileError):
+        small_workspace.build_index("hats")
+    assert [path for path in small_workspace.root.rglob("*hats*")] == []
+
+
+# the encoder's sample
+
+
+def test_the_encoder_is_fitted_on_training_pictures_and_all_photos(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("b.png", 200), ("a.JPG", 100), ("c.txt", None)):
+        if value is None:
+            (tmp_path / name).write_text("not a photo")
+        else:
+            Image.new("RGB", (40, 30), (value,) * 3).save(tmp_path / name)
+    seen: list[Pixels] = []
+
+    def make(folder: Path, pictures: Iterable[Pixels], description: str, *_: object) -> str:
+        assert folder == workspace.encoder_folder
+        seen.extend(pictures)
+        return description
+
+    monkeypatch.setattr(training, "make_imagenet_encoder", make)
+    described: object = workspace.make_encoder(tmp_path)
+    assert described == "5,000 training pictures of Fashion-MNIST and 2 photos"
+    assert [picture.shape for picture in seen[SMALL_SAMPLE:]] == [(30, 40, 3)] * 2
+    assert [int(picture[0, 0, 0]) for picture in seen[SMALL_SAMPLE:]] == [100, 200]
+    pictures = workspace.pictures(NAME)
+    training_pictures = {pictures[at].tobytes() for at in np.flatnonzero(fashion_mnist_splits() == "train")}
+    assert all(picture.tobytes() in training_pictures for picture in seen[:SMALL_SAMPLE])
+
+
+# the promise of the committed model
+
+
+def test_the_head_is_right_about_88_of_100_test_pictures_by_their_stored_embeddings(workspace: Workspace) -> None:
+    opened = workspace.open()
+    ids, embeddings, side = workspace.stored_embeddings(NAME, digest_of(workspace))
+    with workspace.catalogue(NAME) as catalogue:
+        today = catalogue.labels()
+    np.testing.assert_array_equal(ids, today.ids)
+    assert side == 96
+    test = today.splits == "test"
+    guesses = np.array(opened.searcher.head.categories)[
+        opened.searcher.head.probabilities(embeddings[test]).argmax(axis=1)
+    ]
+    assert len(guesses) == 10_000
+    assert (guesses == today.labels[test]).mean() >= 0.88
+
+
+def test_the_whole_way_from_pixels_is_right_about_84_of_100_test_pictures(workspace: Workspace) -> None:
+    opened = workspace.open()
+    today = opened.catalogue.labels()
+    sample = np.random.default_rng(8).choice(today.ids[today.splits == "test"], 300, replace=False)
+    labels = {item.id: item.label for item in opened.catalogue.items([int(i) for i in sample])}
+    right = [opened.classify(opened.picture(int(i))).category == labels[int(i)] for i in sample]
+    assert np.mean(right) >= 0.84
