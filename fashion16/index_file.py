@@ -29,8 +29,9 @@ from fashion16.errors import (
     MissingIndexError,
     NewerIndexError,
 )
-from fashion16.index import CategoryIndex, Partition
+from fashion16.index import CategoryIndex
 from fashion16.lsh import RandomHyperplanes
+from fashion16.partition import Partition
 
 FORMAT = "fashion16-index"
 FORMAT_VERSION = 1

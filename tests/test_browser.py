@@ -90,6 +90,25 @@ def _predicted(collection: Collection, item_id: int) -> str:
     return collection.classify(collection.picture(item_id)).category
 
 
+def test_the_first_run_sets_everything_up_by_itself(
+    page: Page, workspace: Workspace, tmp_path: Path, fashion_mnist_folder: Path
+) -> None:
+    home = tmp_path / "fresh clone"
+    (home / "data").mkdir(parents=True)
+    for name in ("models", "indexes", "data/downloads"):
+        (home / name).symlink_to(workspace.root / name)
+    log = tmp_path / "log"
+    with Server(home, log) as server:
+        page.goto(server.url)
+        expect(page.get_by_text("Setting up")).to_be_visible()
+        expect(page.get_by_text("Pick a picture to begin")).to_be_visible()
+        expect(page.get_by_text("Setting up")).to_have_count(0)
+        page.locator(".wall a").first.click()
+        _results(page)
+        page.goto("about:blank")
+    assert [line for line in log.read_text().splitlines() if any(word in line for word in BAD_WORDS)] == []
+
+
 def test_an_uploaded_picture_shows_twenty_results(
     page: Page, server: Server, collection: Collection, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from base64 import b64decode
 from io import BytesIO
 from pathlib import Path
 
@@ -188,11 +189,12 @@ def test_an_item_beyond_the_stored_pictures_is_a_sentence(small_workspace: Works
         opened.picture(400)
 
 
-def test_a_thumbnail_is_a_small_jpeg(collection: Collection) -> None:
-    with Image.open(BytesIO(collection.thumbnail(BOOT))) as picture:
-        assert (picture.format, picture.size) == ("JPEG", (THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    with Image.open(BytesIO(collection.thumbnail(BOOT, side=50))) as picture:
-        assert picture.size == (50, 50)
+@pytest.mark.parametrize(("choices", "side"), [({}, THUMBNAIL_SIDE), ({"side": 50}, 50)])
+def test_a_thumbnail_is_a_small_jpeg_in_a_data_uri(collection: Collection, choices: dict[str, int], side: int) -> None:
+    kind, content = collection.thumbnail(BOOT, **choices).split(",")
+    assert kind == "data:image/jpeg;base64"
+    with Image.open(BytesIO(b64decode(content, validate=True))) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (side, side))
 
 
 def test_random_ids_are_different_items_of_the_index(collection: Collection) -> None:

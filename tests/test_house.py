@@ -16,7 +16,7 @@ from tests.conftest import REPOSITORY
 
 LEVELS = (
     ("errors", "atomic", "images", "lsh"),
-    ("network", "encoder", "head", "index", "index_file", "migrations", "importers", "catalogue"),
+    ("network", "encoder", "head", "partition", "index", "index_file", "migrations", "importers", "catalogue"),
     ("search", "training"),
     ("collection", "workspace", "doctor"),
     ("cli", "ui"),
@@ -27,6 +27,8 @@ ARROWS = {
     ("atomic", "errors"),
     ("images", "errors"),
     ("index_file", "index"),
+    ("index_file", "partition"),
+    ("index", "partition"),
     ("catalogue", "migrations"),
     ("catalogue", "importers"),
     ("workspace", "collection"),

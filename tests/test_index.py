@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashion16.errors import SearchError
-from fashion16.index import SCAN_LIMIT, CategoryIndex, Neighbours, Partition, key_bits_for, to_int8
+from fashion16.index import SCAN_LIMIT, CategoryIndex, Neighbours
 from fashion16.lsh import Floats, RandomHyperplanes, keys_of
+from fashion16.partition import Partition, key_bits_for, to_int8
 from tests.fakes import unit_vectors
 
 D = 16

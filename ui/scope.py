@@ -32,6 +32,7 @@ def choose(collection: Collection, classified: Classified) -> Scope:
             key="scope",
             bind="query-params",
             label_visibility="collapsed",
+            wrap=True,
         )
         hide = st.toggle(
             "Hide near-duplicates",

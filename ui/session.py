@@ -12,7 +12,7 @@ from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 
 ICON = Path(__file__).parent / "icon.png"
 # Streamlit leaves six rems above a title, which is a fifth of a phone's screen
-STYLE = "<style>[data-testid=stMainBlockContainer]{padding-top:3rem}</style>"
+STYLE = "<style>[data-testid=stMainBlockContainer]{padding-top:4rem}</style>"
 PAGES = (
     ("streamlit_app.py", "Home", ":material/home:"),
     ("pages/1_Search.py", "Search", ":material/search:"),
@@ -47,10 +47,10 @@ def _import_once(workspace: Workspace) -> None:
     if st.session_state.get(flag):
         return
     if not workspace.is_imported(DEFAULT_COLLECTION):
-        with st.status("Setting up Fashion‑MNIST’s 70,000 pictures. This happens once.") as status:
-            bar = st.progress(0.0)
-            workspace.import_fashion_mnist(lambda done, total: bar.progress(min(1.0, done / max(1, total))))
-            status.update(label="Fashion‑MNIST is ready.", state="complete")
+        text = "Setting up Fashion‑MNIST’s 70,000 pictures. This happens once."
+        bar = st.progress(0.0, text)
+        workspace.import_fashion_mnist(lambda done, total: bar.progress(min(1.0, done / max(1, total)), text))
+        bar.empty()
     st.session_state[flag] = True
 
 
