@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from fashion16.atomic import replacing
+from fashion16 import sealed
 from fashion16.errors import HeadError
 from fashion16.lsh import Floats
+from fashion16.sealed import Seal
 
 FORMAT = "fashion16-head"
 FORMAT_VERSION = 1
@@ -98,9 +99,7 @@ class Head:
         Raises:
             WorkspaceError: the folder may not be written, or the disk is full.
         """
-        with replacing(path) as partial, h5py.File(partial, "w") as file:
-            file.attrs["format"] = FORMAT
-            file.attrs["format_version"] = FORMAT_VERSION
+        with sealed.writing(path, FORMAT, FORMAT_VERSION) as file:
             file.attrs["categories"] = json.dumps(self.categories)
             file.attrs["encoder_digest"] = self.encoder_digest
             file.attrs["label_revision"] = self.label_revision
@@ -117,11 +116,14 @@ class Head:
         if not path.is_file():
             raise HeadError(f"There is no head at {path}. Make one with: fashion16 index NAME")
         try:
+            seal = sealed.check(path, FORMAT, FORMAT_VERSION)
+            if seal is Seal.NEWER:
+                raise HeadError(f"{path} was written by a newer Fashion-16. Update Fashion-16.")
+            if seal is Seal.FOREIGN:
+                raise HeadError(f"{path} is not a head. Make one with: fashion16 index NAME")
+            if seal is Seal.DAMAGED:
+                raise HeadError(f"{path} is damaged: cut off or altered. Make it again with: fashion16 index NAME")
             with h5py.File(path, "r") as file:
-                if file.attrs["format"] != FORMAT:
-                    raise HeadError(f"{path} is not a head. Make one with: fashion16 index NAME")
-                if file.attrs["format_version"] > FORMAT_VERSION:
-                    raise HeadError(f"{path} was written by a newer Fashion-16. Update Fashion-16.")
                 head = cls(
                     file["weights"][:],
                     file["bias"][:],

@@ -1,27 +1,23 @@
 """The hash index on disk: one HDF5 group per category, read whole into arrays and closed again.
 
-    user block        the seal: "fashion16-index", the format's version, SHA-256 of all that follows
+    user block        the seal of `sealed.py`
     /                 attributes: encoder_digest, side, revision, n_bits, seed, categories
     /planes, /mean    the hyperplanes; stored, because another numpy might draw others from the seed
     /<category>/      ids, codes, embeddings; attribute: key_bits
 
 A category's name may hold any character, a slash too, so the group's name is the percent-encoded one.
-The seal is checked before libhdf5 sees the file: one wrong byte can make it crash or never return.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import h5py
 
-from fashion16.atomic import replacing
+from fashion16 import sealed
 from fashion16.errors import (
     DamagedIndexError,
     EncoderMismatchError,
@@ -32,11 +28,10 @@ from fashion16.errors import (
 from fashion16.index import CategoryIndex
 from fashion16.lsh import RandomHyperplanes
 from fashion16.partition import Partition
+from fashion16.sealed import Seal
 
 FORMAT = "fashion16-index"
 FORMAT_VERSION = 1
-SEAL_BYTES = 512  # the smallest user block that HDF5 allows
-SEAL = re.compile(rb"fashion16-index (\d+) ([0-9a-f]{64})\n\0*")
 
 
 @dataclass(frozen=True)
@@ -63,9 +58,7 @@ def write_index(path: Path, index: CategoryIndex, header: IndexHeader) -> None:
         WorkspaceError: the folder may not be written, or the disk is full.
     """
     partitions = index.partitions
-    # in memory first: on a full disk libhdf5 fails as it closes the file, and keeps it open
-    image = io.BytesIO()
-    with h5py.File(image, "w", userblock_size=SEAL_BYTES) as file:
+    with sealed.writing(path, FORMAT, FORMAT_VERSION) as file:
         file.attrs["encoder_digest"] = header.encoder_digest
         file.attrs["side"] = header.side
         file.attrs["revision"] = header.revision
@@ -80,11 +73,6 @@ def write_index(path: Path, index: CategoryIndex, header: IndexHeader) -> None:
             group["ids"] = partition.ids
             group["codes"] = partition.codes
             group["embeddings"] = partition.embeddings
-    content = image.getbuffer()[SEAL_BYTES:]
-    seal = f"{FORMAT} {FORMAT_VERSION} {hashlib.sha256(content).hexdigest()}\n".encode()
-    with replacing(path) as partial, partial.open("wb") as disk:
-        disk.write(seal.ljust(SEAL_BYTES, b"\0"))
-        disk.write(content)
 
 
 def read_index(path: Path, encoder_digest: str | None = None) -> tuple[CategoryIndex, IndexHeader]:
@@ -125,25 +113,20 @@ def read_index(path: Path, encoder_digest: str | None = None) -> tuple[CategoryI
 
 
 def _check_seal(path: Path) -> None:
-    with path.open("rb") as file:
-        block = file.read(SEAL_BYTES)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not block.startswith(FORMAT.encode()):
-        raise ForeignIndexError(
-            f"{path} is not an index of Fashion-16. Move it away, and make one with: fashion16 index {path.stem}", path
-        )
-    seal = SEAL.fullmatch(block)
-    if seal is None:
-        raise _damaged(path)
-    version = int(seal[1])
-    if version > FORMAT_VERSION:
-        raise NewerIndexError(
-            f"{path} was written by a newer Fashion-16 (format {version}, this one knows {FORMAT_VERSION}). "
-            f"Update Fashion-16, or make it again with: fashion16 index {path.stem}",
-            path,
-        )
-    if digest != seal[2].decode():
-        raise _damaged(path)
+    match sealed.check(path, FORMAT, FORMAT_VERSION):
+        case Seal.FOREIGN:
+            raise ForeignIndexError(
+                f"{path} is not an index of Fashion-16. Move it away, and make one with: fashion16 index {path.stem}",
+                path,
+            )
+        case Seal.NEWER:
+            raise NewerIndexError(
+                f"{path} was written by a newer Fashion-16. Update Fashion-16, or make it again with: "
+                f"fashion16 index {path.stem}",
+                path,
+            )
+        case Seal.DAMAGED:
+            raise _damaged(path)
 
 
 def _damaged(path: Path) -> DamagedIndexError:

@@ -15,7 +15,7 @@ from fashion16.workspace import ROOT_VARIABLE, Workspace
 from tests.conftest import REPOSITORY
 
 LEVELS = (
-    ("errors", "atomic", "images", "lsh"),
+    ("errors", "atomic", "sealed", "images", "lsh"),
     ("network", "encoder", "head", "partition", "index", "index_file", "migrations", "importers", "catalogue"),
     ("search", "training"),
     ("collection", "workspace", "doctor"),
@@ -26,6 +26,7 @@ LEVELS = (
 ARROWS = {
     ("atomic", "errors"),
     ("images", "errors"),
+    ("sealed", "atomic"),
     ("index_file", "index"),
     ("index_file", "partition"),
     ("index", "partition"),

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import streamlit as st
 
 from fashion16.collection import Collection
-from fashion16.images import Pixels, crop, read_photo
+from fashion16.images import MAX_BYTES, Pixels, crop, read_photo
 from ui import charts, gallery, scope
 
+MAX_MB = MAX_BYTES // 2**20
 # the options as they stand in the URL, too
 UPLOAD, CAMERA, COLLECTION = "Upload", "Camera", "Collection"
 
@@ -57,7 +58,12 @@ def _bytes_of(source: str) -> bytes | None:
     key, kept = f"file_{source}", f"kept_{source}"
     if source == UPLOAD:
         st.file_uploader(
-            "A photo of one garment", type="image", key=key, on_change=_keep, args=(key, kept), max_upload_size=50
+            "A photo of one garment",
+            type="image",
+            key=key,
+            on_change=_keep,
+            args=(key, kept),
+            max_upload_size=MAX_MB,
         )
     else:
         st.camera_input(
