@@ -20,28 +20,15 @@ from fashion16.errors import CatalogueError, StaleItemError, UnknownItemError
 from fashion16.importers import ImportedItem
 
 INSERT_BATCH = 5_000
+WRITER_LOCK = 0xFA5410  # any number, the same for all writers
 BUSY_TIMEOUT = 30  # seconds that a writer waits for another one
 
-items = sa.table(
-    "items",
-    *(
-        sa.column(name)
-        for name in (
-            "id",
-            "file",
-            "position",
-            "sha256",
-            "original_label",
-            "label",
-            "status",
-            "split",
-            "version",
-            "source",
-        )
-    ),
-)
-corrections = sa.table(
-    "corrections", *(sa.column(name) for name in ("id", "item_id", "old_label", "new_label", "who", "at"))
+# named for queries only; migrations.py makes the tables
+_metadata = sa.MetaData()
+_ITEM_COLUMNS = "id file position sha256 original_label label status split version source"
+items = sa.Table("items", _metadata, *(sa.Column(name) for name in _ITEM_COLUMNS.split()))
+corrections = sa.Table(
+    "corrections", _metadata, *(sa.Column(name) for name in ["id", "item_id", "old_label", "new_label", "who", "at"])
 )
 
 
@@ -262,6 +249,10 @@ class Catalogue:
                 # Python's driver begins a transaction only before the first row is written, so that a schema
                 # would be made outside of any; and who only then asks for the lock may be refused it at once
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
+            elif connection.dialect.name == "postgresql":
+                # one writer at a time here too: two who make the tables would collide, and a correction that
+                # commits after one with a higher number would be overlooked by whoever asks for the news
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(WRITER_LOCK)))
             yield connection
 
     @contextmanager

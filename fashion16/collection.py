@@ -62,6 +62,10 @@ class Collection:
                 self._revision = news[-1].id
             return len(news)
 
+    def close(self) -> None:
+        """Let go of the database."""
+        self.catalogue.close()
+
     def classify(self, photo: Pixels) -> Classified:
         """The photo's embedding and categories."""
         return self.searcher.classify(photo)

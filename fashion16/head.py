@@ -113,16 +113,17 @@ class Head:
         Raises:
             HeadError: the file is missing, damaged, or of a newer version.
         """
+        make = f"fashion16 index {path.parent.name}"
         if not path.is_file():
-            raise HeadError(f"There is no head at {path}. Make one with: fashion16 index NAME")
+            raise HeadError(f"There is no head at {path}. Make one with: {make}")
         try:
             seal = sealed.check(path, FORMAT, FORMAT_VERSION)
             if seal is Seal.NEWER:
                 raise HeadError(f"{path} was written by a newer Fashion-16. Update Fashion-16.")
             if seal is Seal.FOREIGN:
-                raise HeadError(f"{path} is not a head. Make one with: fashion16 index NAME")
+                raise HeadError(f"{path} is not a head. Make one with: {make}")
             if seal is Seal.DAMAGED:
-                raise HeadError(f"{path} is damaged: cut off or altered. Make it again with: fashion16 index NAME")
+                raise HeadError(f"{path} is damaged: cut off or altered. Make it again with: {make}")
             with h5py.File(path, "r") as file:
                 head = cls(
                     file["weights"][:],
@@ -132,7 +133,7 @@ class Head:
                     int(file.attrs["label_revision"]),
                 )
         except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise HeadError(f"{path} is damaged ({error}). Make it again with: fashion16 index NAME") from error
+            raise HeadError(f"{path} is damaged ({error}). Make it again with: {make}") from error
         if head.weights.shape[1:] != head.bias.shape or len(head.bias) != len(head.categories):
-            raise HeadError(f"{path} does not fit together. Make it again with: fashion16 index NAME")
+            raise HeadError(f"{path} does not fit together. Make it again with: {make}")
         return head

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 
-import h5py
 import numpy as np
 import pytest
 
 from fashion16 import doctor
 from fashion16.doctor import Finding, examine
+from fashion16.head import Head
 from fashion16.importers import ImportedItem
 from fashion16.index import CategoryIndex
 from fashion16.index_file import read_index, write_index
@@ -82,8 +82,8 @@ def test_what_cannot_be_opened_is_the_last_finding(small_workspace: Workspace) -
 
 
 def test_a_head_of_another_encoder_is_the_last_finding(small_workspace: Workspace) -> None:
-    with h5py.File(small_workspace.head_file(NAME), "a") as file:
-        file.attrs["encoder_digest"] = "f" * 64
+    head = Head.read(small_workspace.head_file(NAME))
+    replace(head, encoder_digest="f" * 64).write(small_workspace.head_file(NAME))
     versions, last = examine(small_workspace, NAME)
     assert (last.what, last.well) == ("collection", False)
     assert f"fashion16 embed {NAME} && fashion16 index {NAME}" in last.facts

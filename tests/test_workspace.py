@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -409,8 +408,8 @@ def lose_head(workspace: Workspace) -> None:
 
 
 def change_head(workspace: Workspace) -> None:
-    with h5py.File(workspace.head_file(NAME), "a") as file:
-        file.attrs["encoder_digest"] = OTHER_DIGEST
+    head = Head.read(workspace.head_file(NAME))
+    replace(head, encoder_digest=OTHER_DIGEST).write(workspace.head_file(NAME))
 
 
 def lose_index(workspace: Workspace) -> None:

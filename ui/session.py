@@ -54,7 +54,7 @@ def _import_once(workspace: Workspace) -> None:
     st.session_state[flag] = True
 
 
-@st.cache_resource(show_spinner="Opening the collection", max_entries=4)
+@st.cache_resource(show_spinner="Opening the collection", max_entries=4, on_release=Collection.close)
 def _open(root: str, database_url: str | None, name: str, stamp: tuple[int, ...]) -> Collection:
     """One opened collection for all sessions; `stamp` makes it anew when a file has been replaced."""
     return Workspace(Path(root), database_url).open(name)
