@@ -43,13 +43,15 @@ def _row(what: str, reached: str, target: str) -> None:
     print(f"{what:<60} {reached:>12}  {target:>12}", flush=True)
 
 
-def _median(function: Callable[[int], object], n: int) -> float:
-    times = []
+def _medians(n: int, *functions: Callable[[int], object]) -> list[float]:
+    """The median seconds of each function, called in turn, so that a slow moment of the machine meets all."""
+    times = np.zeros((n, len(functions)))
     for number in range(n):
-        start = perf_counter()
-        function(number)
-        times.append(perf_counter() - start)
-    return float(np.median(times))
+        for column, function in enumerate(functions):
+            start = perf_counter()
+            function(number)
+            times[number, column] = perf_counter() - start
+    return [float(median) for median in np.median(times, axis=0)]
 
 
 def _queries(collection: Collection, today: Labels) -> None:
@@ -60,10 +62,13 @@ def _queries(collection: Collection, today: Labels) -> None:
     inputs = [to_network(read_photo(file), side)[None] for file in files]
     answers = [collection.find(collection.classify(read_photo(file))) for file in files]  # warms everything up
 
-    encode = _median(lambda i: encoder.encode(inputs[i]), QUERIES)
-    whole = _median(lambda i: collection.find(collection.classify(read_photo(files[i]))), QUERIES)
     index = collection.searcher.index
-    search = _median(lambda i: index.search(answers[i].classified.embedding[None], answers[i].searched), QUERIES)
+    encode, whole, search = _medians(
+        QUERIES,
+        lambda i: encoder.encode(inputs[i]),
+        lambda i: collection.find(collection.classify(read_photo(files[i]))),
+        lambda i: index.search(answers[i].classified.embedding[None], answers[i].searched),
+    )
     _row(f"whole query against encode alone ({1000 * encode:.1f} ms)", f"{whole / encode:.2f} times", "<= 1.25")
     _row("index search alone, median", f"{1000 * search:.2f} ms", "<= 2 ms")
 
@@ -90,17 +95,9 @@ def _keras(collection: Collection) -> None:
     picture = np.random.default_rng(2).integers(0, 256, (1, 224, 224, 3), np.uint8)
     for warm_up in (lambda: network.predict(picture, verbose=0), lambda: encoder.encode(picture)):
         warm_up()
-    # in turn, so that a slow moment of the machine meets both
-    ours, keras = [], []
-    for _ in range(20):
-        ours.append(_median(lambda _: encoder.encode(picture), 1))
-        keras.append(_median(lambda _: network.predict(picture, verbose=0), 1))
-    ratio = np.median(keras) / np.median(ours)
-    _row(
-        f"encode, LiteRT ({1000 * np.median(ours):.0f} ms) against keras predict ({1000 * np.median(keras):.0f} ms)",
-        f"{ratio:.1f} times",
-        ">= 5",
-    )
+    ours, keras = _medians(20, lambda _: encoder.encode(picture), lambda _: network.predict(picture, verbose=0))
+    what = f"encode, LiteRT ({1000 * ours:.0f} ms) against keras predict ({1000 * keras:.0f} ms)"
+    _row(what, f"{keras / ours:.1f} times", ">= 5")
 
 
 def _start_and_memory(workspace: Workspace, collection: Collection, today: Labels) -> None:
