@@ -163,7 +163,7 @@ def _interpreter(data: bytes) -> Any:
     except ImportError:
         # no wheel for this platform: TensorFlow's own interpreter serves the same file, at the cost of its memory
         try:
-            from tensorflow.lite import Interpreter
+            from tensorflow.lite.python.interpreter import Interpreter
         except ImportError as error:
             raise EncoderError("No LiteRT interpreter is installed. Run: pip install -r requirements.txt") from error
     try:
