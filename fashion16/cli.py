@@ -16,8 +16,8 @@ from rich.table import Table
 
 from fashion16 import __version__
 from fashion16.encoder import Encoder
-from fashion16.errors import Fashion16Error, PictureTooLargeError, SearchError
-from fashion16.images import MAX_BYTES, read_photo
+from fashion16.errors import Fashion16Error, SearchError
+from fashion16.images import check_size, read_photo
 from fashion16.index import N_BITS, SEED, K
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 
@@ -158,8 +158,7 @@ def make_encoder(
 
 def _read_file(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise PictureTooLargeError(path.stat().st_size / 2**20, MAX_BYTES / 2**20, "MB")
+        check_size(path.stat().st_size)
         return path.read_bytes()
     except OSError as error:
         raise SearchError(f"{path} cannot be read ({error.strerror}). Check its name.") from error

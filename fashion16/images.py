@@ -55,8 +55,7 @@ def read_photo(data: bytes) -> Pixels:
     """
     if not data:
         raise NotAPictureError("This file is empty. Choose another picture.")
-    if len(data) > MAX_BYTES:
-        raise PictureTooLargeError(len(data) / 2**20, MAX_BYTES / 2**20, "MB")
+    check_size(len(data))
     try:
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = picture.size
@@ -83,6 +82,16 @@ def read_photo(data: bytes) -> Pixels:
         struct.error,
     ) as error:
         raise DamagedPictureError("This picture is damaged or cut off. Save or download it again.") from error
+
+
+def check_size(n_bytes: int) -> None:
+    """Refuse a file of so many bytes before it is read into memory.
+
+    Raises:
+        PictureTooLargeError: it is larger than any picture needs to be.
+    """
+    if n_bytes > MAX_BYTES:
+        raise PictureTooLargeError(n_bytes / 2**20, MAX_BYTES / 2**20, "MB")
 
 
 def to_network(photo: Pixels, side: int) -> Pixels:

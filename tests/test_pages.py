@@ -170,6 +170,13 @@ def test_a_bad_upload_gets_a_sentence(app: AppTest, data: bytes, sentence: str) 
     assert [error for error in app.error if sentence in error.value]
 
 
+def test_an_upload_of_60_mb_gets_a_sentence_and_is_not_kept(app: AppTest) -> None:
+    _upload(_search(app), b"\x89PNG" + bytes(60 * 2**20))
+    assert not app.exception
+    assert [error for error in app.error if "61 MB; the limit is 40" in error.value]
+    assert "kept_Upload" not in app.session_state
+
+
 def test_an_unknown_picture_number_gets_a_sentence(app: AppTest) -> None:
     _search(app)
     app.segmented_control(key="source").set_value("Collection")

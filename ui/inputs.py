@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import streamlit as st
 
 from fashion16.collection import Collection
-from fashion16.images import MAX_BYTES, Pixels, crop, read_photo
+from fashion16.images import MAX_BYTES, Pixels, check_size, crop, read_photo
 from ui import charts, gallery, scope
 
-MAX_MB = MAX_BYTES // 2**20
+# what the widget lets through, so that a file above our own limit gets our own sentence, not a small red icon
+WIDGET_MB = 100
 # the options as they stand in the URL, too
 UPLOAD, CAMERA, COLLECTION = "Upload", "Camera", "Collection"
 
@@ -58,23 +59,25 @@ def _bytes_of(source: str) -> bytes | None:
     key, kept = f"file_{source}", f"kept_{source}"
     if source == UPLOAD:
         st.file_uploader(
-            "A photo of one garment",
+            f"A photo of one garment, up to {MAX_BYTES // 2**20} MB",
             type="image",
             key=key,
             on_change=_keep,
             args=(key, kept),
-            max_upload_size=MAX_MB,
+            max_upload_size=WIDGET_MB,
         )
     else:
         st.camera_input(
             "Hold one garment into the light", resolution="720p", key=key, on_change=_keep, args=(key, kept)
         )
+    if (file := st.session_state[key]) is not None:
+        check_size(file.size)
     return st.session_state.get(kept)
 
 
 def _keep(key: str, kept: str) -> None:
     file = st.session_state[key]
-    if file is None:
+    if file is None or file.size > MAX_BYTES:
         st.session_state.pop(kept, None)
     else:
         st.session_state[kept] = file.getvalue()
