@@ -12,6 +12,7 @@ Each message is one sentence a user can read, with what to do next; the facts be
     │   └── DamagedDataError        there, but not what it should be   .path
     ├── EncoderError                the encoder is missing, damaged, or not the one expected
     ├── HeadError                   the softmax head is missing, damaged, or does not fit
+    ├── TrainingError               a run that cannot begin or go on
     ├── IndexFileError              an index file that cannot be used   .path
     │   ├── MissingIndexError
     │   ├── ForeignIndexError       not written by Fashion-16
@@ -85,6 +86,10 @@ class EncoderError(Fashion16Error):
 
 class HeadError(Fashion16Error):
     """The softmax head is missing, damaged, or does not fit the encoder."""
+
+
+class TrainingError(Fashion16Error):
+    """A training run that cannot begin or go on."""
 
 
 class IndexFileError(Fashion16Error):

@@ -45,7 +45,7 @@ def make_imagenet_encoder(
         EncoderError: TensorFlow is not installed, or the weights cannot be had.
         DataError: fewer pictures than the embedding has dimensions.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         from fashion16 import network as vgg16
     except ImportError as error:

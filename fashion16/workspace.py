@@ -10,19 +10,19 @@ data/downloads/               data sets as they were fetched
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fashion16.atomic import replacing
 from fashion16.catalogue import Catalogue
+from fashion16.category_training import CategorySettings, Pictures, Report, train_category_cnn
 from fashion16.collection import Collection
-from fashion16.encoder import Encoder, EncoderCard, encode_stream
+from fashion16.embedding import embed_pictures
+from fashion16.encoder import Encoder, EncoderCard
 from fashion16.errors import (
     CatalogueError,
     DamagedIndexError,
@@ -32,11 +32,12 @@ from fashion16.errors import (
     WorkspaceError,
 )
 from fashion16.head import Head
-from fashion16.images import read_photo, to_network
+from fashion16.images import read_photo
 from fashion16.importers import FashionMNIST, ImportedItem, Progress, fashion_mnist_splits, find_fashion_mnist
 from fashion16.index import N_BITS, SEED, CategoryIndex
 from fashion16.index_file import IndexHeader, read_index, write_index
 from fashion16.lsh import Floats
+from fashion16.runs import Run
 from fashion16.search import Searcher
 
 DEFAULT_COLLECTION = "fashion-mnist"
@@ -44,7 +45,6 @@ ROOT_VARIABLE = "FASHION16_HOME"
 DATABASE_VARIABLE = "FASHION16_DATABASE_URL"
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 SMALL_SAMPLE = 5_000  # pictures of Fashion-MNIST that the encoder's projection is fitted on
-EMBEDDING_CHUNK = 1024  # pictures after which an interrupted `embed` can go on
 
 
 class Workspace:
@@ -64,6 +64,11 @@ class Workspace:
     def encoder_folder(self) -> Path:
         """Where the served encoder lies."""
         return self.root / "models" / "encoder"
+
+    @property
+    def runs_folder(self) -> Path:
+        """Where training runs are kept."""
+        return self.encoder_folder / "runs"
 
     def head_file(self, collection: str) -> Path:
         """The collection's softmax head."""
@@ -180,33 +185,28 @@ class Workspace:
 
         Returns the file of embeddings, float32, one row a picture.
         """
-        pictures = self.pictures(collection)
-        side = encoder.card.side_for(*pictures.shape[1:3])
         path = self.embeddings_file(collection, encoder.digest)
-        partial, state = path.with_suffix(".partial"), path.with_suffix(".json")
-        n = len(pictures)
-        try:
-            rows, done = _unfinished(partial, state, n)
-            for start in range(done, n, EMBEDDING_CHUNK):
-                chunk = (to_network(picture, side) for picture in pictures[start : start + EMBEDDING_CHUNK])
-                block = np.concatenate(list(encode_stream(encoder, chunk)))
-                if rows is None:
-                    rows = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=(n, block.shape[1]))
-                rows[start : start + len(block)] = block
-                rows.flush()
-                with replacing(state) as beside:
-                    beside.write_text(json.dumps({"done": start + len(block)}))
-                if progress:
-                    progress(start + len(block), n)
-            partial.replace(path)
-            state.unlink(missing_ok=True)
-        except OSError as error:
-            raise WorkspaceError(
-                f"{path} could not be written ({error.strerror}). Make room on the disk, then run the same "
-                "command again: it goes on where it was.",
-                path,
-            ) from error
+        embed_pictures(self.pictures(collection), encoder, path, progress)
         return path
+
+    def train_category_cnn(
+        self,
+        collection: str = DEFAULT_COLLECTION,
+        settings: CategorySettings | None = None,
+        fresh: bool = False,
+        report: Report | None = None,
+    ) -> Run:
+        """Train the paper's category network on the collection; see `category_training`.
+
+        Raises:
+            TrainingError: TensorFlow is not installed, or a split has no pictures.
+            DataError: the collection is not imported.
+        """
+        pictures = self.pictures(collection)
+        with self.catalogue(collection) as catalogue:
+            today = catalogue.labels()
+        data = Pictures(np.asarray(pictures[today.positions]), today.labels, today.splits, today.revision)
+        return train_category_cnn(data, self.runs_folder, settings, fresh, report)
 
     def stored_embeddings(self, collection: str, encoder_digest: str) -> tuple[npt.NDArray[np.int64], Floats, int]:
         """Ids (n,), embeddings (n, d) and the pictures' side, without a pass of the network.
@@ -278,16 +278,6 @@ class Workspace:
         index, header = read_index(self.index_file(collection), encoder.digest)
         searcher = Searcher(encoder, head, index, header.side)
         return Collection(collection, self.catalogue(collection), self.pictures(collection), searcher, header.revision)
-
-
-def _unfinished(partial: Path, state: Path, n: int) -> tuple[np.memmap[Any, Any] | None, int]:
-    """The n rows of an interrupted run and how many are done; None and 0 where there are none that fit."""
-    try:
-        done = int(json.loads(state.read_text())["done"])
-        rows = np.lib.format.open_memmap(partial, mode="r+")
-    except (OSError, ValueError, KeyError, TypeError):
-        return None, 0
-    return (rows, done) if len(rows) == n >= done else (None, 0)
 
 
 def _reported(items: Iterable[ImportedItem], total: int, progress: Progress | None) -> Iterator[ImportedItem]:

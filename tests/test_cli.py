@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,18 @@ from fashion16.workspace import DEFAULT_COLLECTION, ROOT_VARIABLE, Workspace
 from tests.conftest import REPOSITORY
 
 NAME = DEFAULT_COLLECTION
-COMMANDS = typer.main.get_command(cli.app).commands
+
+
+def _flattened(commands: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """The commands by their whole names, those of a group with the group's name before theirs."""
+    found = {}
+    for name, command in commands.items():
+        inner = getattr(command, "commands", None)
+        found |= _flattened(inner, f"{name} ") if inner else {before + name: command}
+    return found
+
+
+COMMANDS = _flattened(typer.main.get_command(cli.app).commands)
 WIDE = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
 
 
@@ -71,12 +83,12 @@ def in_a_process(root: Path, *arguments: object) -> subprocess.CompletedProcess[
 
 
 def test_there_is_a_command_for_each_step() -> None:
-    assert {"import", "embed", "index", "search", "doctor", "encoder"} <= set(COMMANDS)
+    assert {"import", "embed", "index", "search", "doctor", "encoder", "train category-cnn"} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_command_has_help_with_an_example(command: str) -> None:
-    printed = succeed(command, "--help")
+    printed = succeed(*command.split(), "--help")
     assert len(COMMANDS[command].help.splitlines()[0]) > 20
     assert f"Example: fashion16 {command}" in " ".join(printed.split())
 

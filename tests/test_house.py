@@ -16,8 +16,20 @@ from tests.conftest import REPOSITORY
 
 LEVELS = (
     ("errors", "atomic", "sealed", "images", "lsh"),
-    ("network", "encoder", "head", "partition", "index", "index_file", "migrations", "importers", "catalogue"),
-    ("search", "training"),
+    (
+        "network",
+        "category_cnn",
+        "runs",
+        "encoder",
+        "head",
+        "partition",
+        "index",
+        "index_file",
+        "migrations",
+        "importers",
+        "catalogue",
+    ),
+    ("search", "training", "category_training", "embedding"),
     ("collection", "workspace", "doctor"),
     ("cli", "ui"),
     ("pages", "streamlit_app"),

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import fashion16.workspace
+import fashion16.embedding
 from fashion16 import training
 from fashion16.encoder import EncoderCard, LiteNetwork
 from fashion16.errors import (
@@ -221,7 +221,7 @@ def test_damaged_pictures_are_named_with_the_command_that_mends_them(small_works
 
 @pytest.fixture
 def chunks_of_64(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fashion16.workspace, "EMBEDDING_CHUNK", 64)
+    monkeypatch.setattr(fashion16.embedding, "CHUNK", 64)
 
 
 def test_embedding_writes_a_row_for_each_picture(small_workspace: Workspace) -> None:
