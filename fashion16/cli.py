@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -155,6 +155,45 @@ def make_encoder(
     with _progress("Encoding") as progress:
         card = Workspace().make_encoder(photos, weights, progress)
     console.print(f"Encoder {card.digest[:12]}…: {card.projection}", highlight=False)
+
+
+@app.command()
+def evaluate(
+    name: CollectionArgument = DEFAULT_COLLECTION,
+    quick: Annotated[bool, typer.Option("--quick", help="Small samples, and nothing is written.")] = False,
+) -> None:
+    """Measure how good categories, retrieval and index are, on what is served.
+
+    Example: `fashion16 evaluate --quick`
+    """
+    from fashion16.quality import evaluate as measure
+
+    with console.status("Measuring") as status:
+        report = measure(Workspace(), name, quick, lambda step: status.update(f"Measuring: {step}"))
+    table = Table("figure", "value", "95 % interval", "sample")
+    for what, figure in _figures(report):
+        table.add_row(
+            what, f"{figure['value']:.4f}", f"{figure['low']:.4f} to {figure['high']:.4f}", f"{figure['n']:,}"
+        )
+    console.print(table)
+    error = report["classification"]["calibration"]["expected_error"]
+    console.print(f"Expected calibration error: {error:.4f}", highlight=False)
+
+
+def _figures(report: dict[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
+    yield "accuracy", report["classification"]["accuracy"]
+    for category, figures in report["classification"]["categories"].items():
+        if figures["recall"]:
+            yield f"recall of {category}", figures["recall"]
+    for part in ("retrieval", "instances"):
+        for way, figures in report[part].items():
+            for figure, value in figures.items():
+                yield f"{part}, {way.replace('_', ' ')}: {figure.replace('_', ' ')}", value
+    for point in report["index"]:
+        probes = "by itself" if point["n_probes"] is None else f"{point['n_probes']} probes"
+        yield f"index recall at 20, {probes}", point["recall_at_20"]
+    for point in report["few_labels"]:
+        yield f"accuracy with {point['per_category']} labels a category", point["accuracy"]
 
 
 train = typer.Typer(help="Train a network; a run that was interrupted goes on.", no_args_is_help=True)

@@ -1,7 +1,7 @@
 """Where everything lies on disk, and how the rooms are wired together.
 
-models/encoder/               encoder.tflite and its card
-models/<collection>/head.h5   the softmax head
+models/encoder/               encoder.tflite and its card; runs/, the training runs
+models/<collection>/          head.h5, the softmax head; evaluation.json
 indexes/<collection>.h5       the hash index
 data/<collection>/            pictures.npy, catalogue.sqlite, embeddings-<encoder>.npy
 data/downloads/               data sets as they were fetched
@@ -73,6 +73,10 @@ class Workspace:
     def head_file(self, collection: str) -> Path:
         """The collection's softmax head."""
         return self.root / "models" / collection / "head.h5"
+
+    def evaluation_file(self, collection: str) -> Path:
+        """What the last full evaluation of the collection found."""
+        return self.root / "models" / collection / "evaluation.json"
 
     def index_file(self, collection: str) -> Path:
         """The collection's hash index."""

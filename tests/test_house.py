@@ -15,7 +15,7 @@ from fashion16.workspace import ROOT_VARIABLE, Workspace
 from tests.conftest import REPOSITORY
 
 LEVELS = (
-    ("errors", "atomic", "sealed", "images", "lsh"),
+    ("errors", "atomic", "sealed", "images", "distortions", "lsh"),
     (
         "network",
         "category_cnn",
@@ -29,8 +29,8 @@ LEVELS = (
         "importers",
         "catalogue",
     ),
-    ("search", "training", "category_training", "embedding"),
-    ("collection", "workspace", "doctor"),
+    ("search", "training", "category_training", "embedding", "evaluation"),
+    ("collection", "workspace", "doctor", "quality"),
     ("cli", "ui"),
     ("pages", "streamlit_app"),
 )
@@ -47,6 +47,9 @@ ARROWS = {
     ("workspace", "collection"),
     ("doctor", "workspace"),
     ("doctor", "collection"),
+    ("quality", "workspace"),
+    ("evaluation", "search"),
+    ("distortions", "images"),
     ("ui", "ui"),
 }
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -1,0 +1,189 @@
+"""How good what is served is: categories, calibration, retrieval and the index, each with its sample and interval.
+
+Everything is measured on the served path: the 8-bit encoder, the stored head, the stored index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binomtest
+
+from fashion16.distortions import distort
+from fashion16.encoder import encode_stream
+from fashion16.head import Head
+from fashion16.images import Pixels, to_network
+from fashion16.index import CategoryIndex, K
+from fashion16.lsh import Floats
+from fashion16.search import Searcher
+
+Ids = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.str_]
+BINS = 15  # of the calibration curve, as in Guo et al., "On calibration of modern neural networks", ICML 2017
+SEED = 16
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A share or a mean, with its 95 % interval and the size of its sample."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @classmethod
+    def share(cls, hits: int, n: int) -> Figure:
+        """Hits among n, with Wilson's interval."""
+        interval = binomtest(hits, n).proportion_ci(method="wilson")
+        return cls(hits / n, float(interval.low), float(interval.high), n)
+
+    @classmethod
+    def mean(cls, values: npt.NDArray[np.floating[Any]]) -> Figure:
+        """The mean of independent values in [0, 1], with its normal interval."""
+        middle = float(values.mean())
+        half = 1.96 * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
+        return cls(middle, max(0.0, middle - half), min(1.0, middle + half), len(values))
+
+
+def classification(probabilities: Floats, labels: Labels, categories: Sequence[str]) -> dict[str, Any]:
+    """Accuracy, per-category figures, confusion matrix and calibration of probabilities (n, c) against labels (n,).
+
+    The confusion matrix has a row per label and a column per predicted category, both in order of `categories`.
+    """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    names = np.array(categories)
+    predicted = names[probabilities.argmax(axis=1)]
+    hits = predicted == labels
+    precision, recall, f1, support = precision_recall_fscore_support(labels, predicted, labels=names, zero_division=0.0)
+    return {
+        "accuracy": Figure.share(int(hits.sum()), len(labels)),
+        "categories": {
+            str(name): {
+                "precision": Figure.share(int(hits[predicted == name].sum()), int((predicted == name).sum()))
+                if (predicted == name).any()
+                else None,
+                "recall": Figure.share(int(hits[labels == name].sum()), int(support[i])) if support[i] else None,
+                "f1": float(f1[i]),
+            }
+            for i, name in enumerate(names)
+        },
+        "confusion": confusion_matrix(labels, predicted, labels=names).tolist(),
+        "calibration": calibration(probabilities.max(axis=1), hits),
+    }
+
+
+def calibration(confidence: Floats, hits: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Expected calibration error and its curve: mean confidence (n,) against the share of hits (n,), by bins."""
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    curve = [
+        {
+            "confidence": float(confidence[bins == number].mean()),
+            "accuracy": float(hits[bins == number].mean()),
+            "n": int((bins == number).sum()),
+        }
+        for number in range(BINS)
+        if (bins == number).any()
+    ]
+    error = sum(point["n"] * abs(point["confidence"] - point["accuracy"]) for point in curve) / len(hits)
+    return {"expected_error": error, "curve": curve}
+
+
+def label_retrieval(searcher: Searcher, ids: Ids, embeddings: Floats, label_of: dict[int, str]) -> dict[str, Any]:
+    """Precision@20 and mean average precision@20 of items searched with, themselves left out.
+
+    Both ways: classified first and then within the category, and directly in all categories. A result is
+    relevant when it carries the query's label.
+    """
+    predicted = np.array(searcher.head.categories)[searcher.head.probabilities(embeddings).argmax(axis=1)]
+    figures = {}
+    for way in ("in_category", "direct"):
+        precisions, averages = np.zeros(len(ids)), np.zeros(len(ids))
+        for row, item_id in enumerate(ids):
+            where = [str(predicted[row])] if way == "in_category" else searcher.index.categories
+            found = searcher.index.search(embeddings[row : row + 1], where, K + 1).ids[0]
+            found = found[(found != item_id) & (found >= 0)][:K]
+            relevant = np.array([label_of[int(i)] == label_of[int(item_id)] for i in found])
+            precisions[row] = relevant.mean() if len(relevant) else 0.0
+            averages[row] = average_precision(relevant)
+        figures[way] = {"precision_at_20": Figure.mean(precisions), "map_at_20": Figure.mean(averages)}
+    return figures
+
+
+def average_precision(relevant: npt.NDArray[np.bool_]) -> float:
+    """The mean of the precision at each relevant result, in order of rank; 0 when none is."""
+    if not relevant.any():
+        return 0.0
+    precision = np.cumsum(relevant) / np.arange(1, len(relevant) + 1)
+    return float(precision[relevant].mean())
+
+
+def instance_retrieval(searcher: Searcher, ids: Ids, picture: Callable[[int], Pixels]) -> dict[str, Any]:
+    """How often a distorted copy of an item finds its original, first or among twenty, both ways."""
+    rng = np.random.default_rng(SEED)
+    copies = (to_network(distort(picture(int(item_id)), rng), searcher.side) for item_id in ids)
+    embeddings = np.concatenate(list(encode_stream(searcher.encoder, copies)))
+    predicted = np.array(searcher.head.categories)[searcher.head.probabilities(embeddings).argmax(axis=1)]
+    figures = {}
+    for way in ("in_category", "direct"):
+        ranks = np.full(len(ids), -1)
+        for row, item_id in enumerate(ids):
+            where = [str(predicted[row])] if way == "in_category" else searcher.index.categories
+            at = np.flatnonzero(searcher.index.search(embeddings[row : row + 1], where, K).ids[0] == item_id)
+            ranks[row] = at[0] if len(at) else -1
+        figures[way] = {
+            "recall_at_1": Figure.share(int((ranks == 0).sum()), len(ids)),
+            "recall_at_20": Figure.share(int((ranks >= 0).sum()), len(ids)),
+        }
+    return figures
+
+
+def index_recall(
+    index: CategoryIndex, queries: Ids, ids: Ids, embeddings: Floats, labels: Labels, n_probes: Sequence[int | None]
+) -> list[dict[str, Any]]:
+    """Recall@20 of the index against the exact cosine of `embeddings` (n, d) in the category, by probes."""
+    rows = np.searchsorted(ids, queries)
+    truth = []
+    for row in rows:
+        same = np.flatnonzero(labels == labels[row])
+        nearest = same[np.argsort(-(embeddings[same] @ embeddings[row]), kind="stable")[:K]]
+        truth.append(set(ids[nearest].tolist()))
+    points = []
+    for probes in n_probes:
+        recalls, candidates = np.zeros(len(rows)), np.zeros(len(rows))
+        for number, (row, expected) in enumerate(zip(rows, truth, strict=True)):
+            found = index.search(embeddings[row : row + 1], [str(labels[row])], K, n_probes=probes)
+            recalls[number] = len(expected & set(found.ids[0].tolist())) / len(expected)
+            candidates[number] = found.candidates[0]
+        points.append({"n_probes": probes, "recall_at_20": Figure.mean(recalls), "candidates": candidates.mean()})
+    return points
+
+
+def small_data(
+    embeddings: Floats,
+    labels: Labels,
+    test_embeddings: Floats,
+    test_labels: Labels,
+    digest: str,
+    sizes: Sequence[int] = (10, 50, 200),
+) -> list[dict[str, Any]]:
+    """The head's accuracy with only so many labelled pictures a category: what a small collection can expect."""
+    rng = np.random.default_rng(SEED)
+    points = []
+    for size in sizes:
+        chosen = np.concatenate(
+            [
+                rng.choice(rows, min(size, len(rows)), replace=False)
+                for rows in (np.flatnonzero(labels == name) for name in np.unique(labels))
+            ]
+        )
+        head = Head.fit(embeddings[chosen], labels[chosen], digest, 0, c=0.03)
+        predicted = np.array(head.categories)[head.probabilities(test_embeddings).argmax(axis=1)]
+        hits = int((predicted == test_labels).sum())
+        points.append({"per_category": size, "accuracy": Figure.share(hits, len(test_labels))})
+    return points

@@ -1,0 +1,92 @@
+"""One evaluation of a collection: every figure of `evaluation.py`, written where the pages find it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fashion16 import evaluation
+from fashion16.atomic import replacing
+from fashion16.encoder import encode_stream
+from fashion16.evaluation import Figure
+from fashion16.images import to_network
+from fashion16.workspace import Workspace
+
+# pictures each figure is measured on: all, and for a quick look
+FULL = {"test": 100_000, "retrieval": 2_000, "instances": 1_000, "recall": 500}
+QUICK = {"test": 1_000, "retrieval": 300, "instances": 200, "recall": 100}
+PROBES: tuple[int | None, ...] = (1, 4, 16, 64, 128, None)  # None is what a search does by itself
+
+
+def evaluate(
+    workspace: Workspace, collection: str, quick: bool = False, step: Callable[[str], None] | None = None
+) -> dict[str, Any]:
+    """Measure the collection as it is served, and write evaluation.json beside its head.
+
+    Args:
+        quick: on small samples; the file is not written, so that it keeps the figures of a full run.
+        step: called with the name of each step as it begins.
+
+    Raises:
+        Fashion16Error: something that a search needs is missing or does not fit.
+    """
+    say = step or (lambda name: None)
+    sizes = QUICK if quick else FULL
+    opened = workspace.open(collection)
+    searcher = opened.searcher
+    today = opened.catalogue.labels()
+    rng = np.random.default_rng(evaluation.SEED)
+    test = np.flatnonzero(today.splits == "test")
+    test = np.sort(rng.choice(test, min(sizes["test"], len(test)), replace=False))
+
+    say("encoding the test pictures")
+    pictures = (to_network(opened.picture(int(item_id)), searcher.side) for item_id in today.ids[test])
+    embeddings = np.concatenate(list(encode_stream(searcher.encoder, pictures)))
+    say("categories")
+    report: dict[str, Any] = {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "encoder_digest": searcher.encoder.digest,
+        "label_revision": today.revision,
+        "split": "test",
+        "categories": list(searcher.head.categories),
+        "classification": evaluation.classification(
+            searcher.head.probabilities(embeddings), today.labels[test], searcher.head.categories
+        ),
+    }
+    say("retrieval by label")
+    some = rng.choice(len(test), min(sizes["retrieval"], len(test)), replace=False)
+    label_of = {int(item_id): str(label) for item_id, label in zip(today.ids, today.labels, strict=True)}
+    report["retrieval"] = evaluation.label_retrieval(searcher, today.ids[test][some], embeddings[some], label_of)
+    say("distorted copies")
+    some = rng.choice(len(test), min(sizes["instances"], len(test)), replace=False)
+    report["instances"] = evaluation.instance_retrieval(searcher, today.ids[test][some], opened.picture)
+    say("index against exact search")
+    ids, stored, _ = workspace.stored_embeddings(collection, searcher.encoder.digest)
+    labels = today.labels[np.searchsorted(today.ids, ids)]
+    queries = rng.choice(ids, min(sizes["recall"], len(ids)), replace=False)
+    report["index"] = evaluation.index_recall(searcher.index, queries, ids, stored, labels, PROBES)
+    say("few labels")
+    train = today.splits[np.searchsorted(today.ids, ids)] == "train"
+    report["few_labels"] = evaluation.small_data(
+        stored[train], labels[train], embeddings, today.labels[test], searcher.encoder.digest
+    )
+    opened.close()
+    plain: dict[str, Any] = json.loads(json.dumps(report, default=_as_json))
+    if not quick:
+        with replacing(workspace.evaluation_file(collection)) as partial:
+            Path(partial).write_text(json.dumps(plain, indent=1) + "\n")
+    return plain
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, Figure):
+        return {key: round(part, 4) for key, part in asdict(value).items()}
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value)} has no place in a report")

@@ -1,0 +1,127 @@
+"""Figures of quality, with numbers small enough to work out by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from fashion16 import evaluation
+from fashion16.evaluation import Figure
+from fashion16.head import Head
+from fashion16.index import CategoryIndex
+from fashion16.quality import evaluate
+from fashion16.search import Searcher
+from fashion16.workspace import Workspace
+from tests.fakes import FakeEncoder, unit_vectors
+
+
+def test_a_share_has_wilsons_interval() -> None:
+    # 8 of 10 by Wilson: (8 + 1.92 ± 1.96 * sqrt(1.6 + 0.96)) / 13.84
+    figure = Figure.share(8, 10)
+    assert figure.value == 0.8
+    assert figure.low == pytest.approx(0.4902, abs=1e-4)
+    assert figure.high == pytest.approx(0.9433, abs=1e-4)
+    assert figure.n == 10
+
+
+def test_a_mean_has_the_normal_interval() -> None:
+    figure = Figure.mean(np.array([0.0, 1.0, 1.0, 1.0]))
+    # standard deviation 0.5, over the square root of 4
+    assert (figure.value, figure.low, figure.high) == pytest.approx((0.75, 0.26, 1.0))
+
+
+def test_classification_counts_what_was_taken_for_what() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3]], np.float32)
+    report = evaluation.classification(probabilities, np.array(["Bag", "Coat", "Coat", "Bag"]), ("Bag", "Coat"))
+    assert report["accuracy"].value == 0.75
+    assert report["confusion"] == [[2, 0], [1, 1]]
+    bag, coat = report["categories"]["Bag"], report["categories"]["Coat"]
+    assert (bag["precision"].value, bag["recall"].value) == pytest.approx((2 / 3, 1.0))
+    assert (coat["precision"].value, coat["recall"].value) == pytest.approx((1.0, 0.5))
+    assert coat["f1"] == pytest.approx(2 / 3)
+
+
+def test_a_category_that_is_never_predicted_or_never_there_has_no_figure() -> None:
+    probabilities = np.array([[0.9, 0.1, 0.0]], np.float32)
+    categories = evaluation.classification(probabilities, np.array(["Coat"]), ("Bag", "Coat", "Shoe"))["categories"]
+    assert categories["Bag"]["recall"] is None
+    assert categories["Coat"]["precision"] is None
+    assert categories["Shoe"] == {"precision": None, "recall": None, "f1": 0.0}
+
+
+def test_calibration_is_the_gap_between_confidence_and_accuracy() -> None:
+    confidence = np.array([0.95, 0.95, 0.55, 0.55], np.float32)
+    report = evaluation.calibration(confidence, np.array([True, True, True, False]))
+    # half the pictures are 0.05 off, the other half 0.05
+    assert report["expected_error"] == pytest.approx(0.05, abs=1e-6)
+    assert [point["n"] for point in report["curve"]] == [2, 2]
+
+
+def test_average_precision_looks_at_the_ranks() -> None:
+    assert evaluation.average_precision(np.array([True, False, True])) == pytest.approx((1 + 2 / 3) / 2)
+    assert evaluation.average_precision(np.array([False, False])) == 0.0
+
+
+def _searcher() -> tuple[Searcher, np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    """Sixty items in two well separated categories, and a head that knows them."""
+    labels = np.array(["Bag"] * 30 + ["Coat"] * 30)
+    embeddings = unit_vectors(60, 12, seed=1) * 0.2
+    embeddings[:30, 0] += 1
+    embeddings[30:, 1] += 1
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    ids = np.arange(100, 160)
+    encoder = FakeEncoder()
+    head = Head.fit(embeddings, labels, encoder.digest, 0)
+    return Searcher(encoder, head, CategoryIndex.build(embeddings, ids, labels), 32), embeddings, ids, labels
+
+
+def test_retrieval_by_label_leaves_the_query_out() -> None:
+    searcher, embeddings, ids, labels = _searcher()
+    label_of = dict(zip(ids.tolist(), labels.tolist(), strict=True))
+    report = evaluation.label_retrieval(searcher, ids[:5], embeddings[:5], label_of)
+    assert report["in_category"]["precision_at_20"].value == 1.0
+    assert report["direct"]["map_at_20"].value == 1.0
+    # an item whose label is alone among its neighbours has no relevant result: it may not count itself
+    label_of[100] = "Dress"
+    report = evaluation.label_retrieval(searcher, ids[:1], embeddings[:1], label_of)
+    assert report["direct"]["precision_at_20"].value == 0.0
+
+
+def test_the_recall_of_a_scanned_index_is_that_of_exact_search() -> None:
+    searcher, embeddings, ids, labels = _searcher()
+    points = evaluation.index_recall(searcher.index, ids[:10], ids, embeddings, labels, (None,))
+    assert points[0]["recall_at_20"].value > 0.97
+    assert points[0]["candidates"] == 30
+
+
+def test_more_labels_never_hurt_separable_categories() -> None:
+    _, embeddings, _, labels = _searcher()
+    points = evaluation.small_data(embeddings, labels, embeddings, labels, "digest", (2, 30))
+    assert [point["per_category"] for point in points] == [2, 30]
+    assert points[1]["accuracy"].value == 1.0 >= points[0]["accuracy"].value
+
+
+def test_a_full_evaluation_is_written_and_a_quick_one_is_not(small_workspace: Workspace) -> None:
+    file = small_workspace.evaluation_file("fashion-mnist")
+    with small_workspace.catalogue("fashion-mnist") as catalogue:
+        today = catalogue.labels()
+    # the small workspace has none of the published test pictures: take every fourth for one
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(f"sqlite:///{small_workspace.data_folder('fashion-mnist') / 'catalogue.sqlite'}")
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE items SET split = 'test' WHERE id % 4 = 0"))
+    engine.dispose()
+    steps: list[str] = []
+    quick = evaluate(small_workspace, "fashion-mnist", quick=True, step=steps.append)
+    assert not file.exists()
+    assert len(steps) == 6
+    full = evaluate(small_workspace, "fashion-mnist")
+    assert json.loads(file.read_text()) == full
+    assert full["classification"]["accuracy"] == quick["classification"]["accuracy"]
+    assert full["classification"]["accuracy"]["n"] == len(today.ids) // 4
+    assert np.sum(full["classification"]["confusion"]) == len(today.ids) // 4
+    assert full["index"][-1]["recall_at_20"]["value"] > 0.97
+    assert full["label_revision"] == 0
