@@ -73,6 +73,7 @@ def train_category_cnn(
     except ImportError as error:
         raise TrainingError("Training needs TensorFlow. Run: pip install -r requirements-train.txt") from error
     settings = settings or CategorySettings()
+    commit = git_commit()  # now, because the program may change while it trains
     categories = np.unique(data.labels)
     parts = {split: _part(data, split, categories) for split in ("train", "validation", "test")}
     started_with = asdict(settings) | {"categories": categories.tolist(), "label_revision": data.revision}
@@ -106,7 +107,7 @@ def train_category_cnn(
             "parameters": network.count_params(),
             "seconds": round(seconds, 1),
             "dtype": wanted,
-            "git_commit": git_commit(),
+            "git_commit": commit,
         }
     )
     return run

@@ -83,7 +83,9 @@ def in_a_process(root: Path, *arguments: object) -> subprocess.CompletedProcess[
 
 
 def test_there_is_a_command_for_each_step() -> None:
-    assert {"import", "embed", "index", "search", "doctor", "encoder", "train category-cnn", "evaluate"} <= set(COMMANDS)
+    assert {"import", "embed", "index", "search", "doctor", "encoder", "train category-cnn", "evaluate"} <= set(
+        COMMANDS
+    )
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
