@@ -58,6 +58,8 @@ def check(path: Path, kind: str, version: int) -> Seal:
         return Seal.FOREIGN
     if len(block) < SEAL_BYTES or len(words) != 3 or not words[1].isdigit() or not words[2].endswith(b"\n"):
         return Seal.DAMAGED
+    if int(words[1]) < 1:  # versions count from 1
+        return Seal.DAMAGED
     if int(words[1]) > version:
         return Seal.NEWER
     return Seal.WHOLE if words[2] == f"{digest}\n".encode() else Seal.DAMAGED

@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -13,6 +14,11 @@ from fashion16.collection import Collection
 from fashion16.encoder import EncoderCard
 from fashion16.importers import ImportedItem, find_fashion_mnist
 from fashion16.workspace import DATABASE_VARIABLE, DEFAULT_COLLECTION, Workspace
+
+# by hand the properties are tried on new examples each time, in CI on the same ones: a change is judged by itself
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
