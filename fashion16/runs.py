@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from fashion16.atomic import replacing
-from fashion16.errors import TrainingError
+from fashion16.errors import TrainingError, WorkspaceError
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Run:
                 run = cls(folder)
                 if not run.is_finished and run.settings == settings:
                     return run
-        run = cls(runs / f"{datetime.now(UTC).strftime('%Y-%m-%d-%H%M%S-%f')[:-3]}-{name}")
+        run = cls(_new_folder(runs, name))
         with replacing(run.folder / "settings.json") as partial:
             partial.write_text(json.dumps(settings, indent=2) + "\n")
         return run
@@ -94,6 +94,20 @@ class Run:
         with replacing(self.folder / "result.json") as partial:
             partial.write_text(json.dumps(result, indent=2) + "\n")
         shutil.rmtree(self.resume_folder, ignore_errors=True)
+
+
+def _new_folder(runs: Path, name: str) -> Path:
+    while True:
+        folder = runs / f"{datetime.now(UTC).strftime('%Y-%m-%d-%H%M%S-%f')[:-3]}-{name}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue  # another run was begun in this millisecond
+        except OSError as error:
+            raise WorkspaceError(
+                f"{folder} could not be written ({error.strerror}). Check that the folder may be written.", folder
+            ) from error
+        return folder
 
 
 def _read_json(path: Path) -> dict[str, Any]:

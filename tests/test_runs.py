@@ -76,3 +76,9 @@ def test_a_folder_that_cannot_be_made_is_our_own_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(WorkspaceError, match="could not be written"):
         Run.begin(tmp_path / "file" / "runs", "small", {})
+
+
+def test_runs_begun_in_the_same_moment_have_folders_of_their_own(tmp_path: Path) -> None:
+    runs = [Run.begin(tmp_path, "small", {}, fresh=True) for _ in range(20)]
+    assert len({run.folder for run in runs}) == 20
+    assert all(run.settings == {} and (run.folder / "settings.json").is_file() for run in runs)
