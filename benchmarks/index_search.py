@@ -20,9 +20,8 @@ def main() -> None:
     """Print one table per question."""
     workspace = Workspace()
     digest = EncoderCard.read(workspace.encoder_folder / "encoder.json").digest
-    ids, embeddings, _ = workspace.stored_embeddings(DEFAULT_COLLECTION, digest)
-    with workspace.catalogue(DEFAULT_COLLECTION) as catalogue:
-        labels = catalogue.labels().labels
+    today, embeddings, _ = workspace.labelled_embeddings(DEFAULT_COLLECTION, digest)
+    ids, labels = today.ids, today.labels
     queries = np.random.default_rng(0).choice(len(ids), QUERIES, replace=False)
     truth = [_exact(embeddings, ids, labels, row) for row in queries]
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from fashion16.catalogue import Labels
 from fashion16.collection import Collection
-from fashion16.encoder import Encoder, encode_stream
+from fashion16.encoder import Encoder, encode_all
 from fashion16.images import read_photo, to_network
 from fashion16.workspace import Workspace
 from tests.server import CHROMIUM_FLAGS, Server, chromium
@@ -77,9 +77,8 @@ def _accuracy(collection: Collection, today: Labels) -> None:
     """All 10,000 test pictures by the served encoder and head."""
     searcher = collection.searcher
     test = np.flatnonzero(today.splits == "test")
-    pictures = (to_network(collection.picture(int(item_id)), searcher.side) for item_id in today.ids[test])
-    embeddings = np.concatenate(list(encode_stream(searcher.encoder, pictures)))
-    predicted = np.array(searcher.head.categories)[searcher.head.probabilities(embeddings).argmax(axis=1)]
+    pictures = (collection.picture(int(item_id)) for item_id in today.ids[test])
+    predicted = searcher.head.predict(encode_all(searcher.encoder, pictures, searcher.side))
     accuracy = float((predicted == today.labels[test]).mean())
     _row(f"Fashion-MNIST test accuracy, {len(test):,} pictures", f"{accuracy:.4f}", ">= 0.88")
 

@@ -76,6 +76,10 @@ class Labels:
     splits: npt.NDArray[np.str_]
     revision: int
 
+    def of(self, rows: npt.NDArray[np.int64]) -> Labels:
+        """Some of the items, by their rows."""
+        return Labels(self.ids[rows], self.positions[rows], self.labels[rows], self.splits[rows], self.revision)
+
 
 class Catalogue:
     """Items and corrections of one collection. Safe to share between threads: a connection per operation."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 from collections.abc import Callable
@@ -20,6 +21,9 @@ from fashion16.runs import Run
 NAME = "category-cnn"
 # epoch from 0, share of the epoch done, and the figures so far
 Report = Callable[[int, float, dict[str, float]], None]
+# pictures (n, 28, 28, 1) and the numbers of their categories (n,), by split
+Part = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
+Parts = dict[str, Part]
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,6 @@ def train_category_cnn(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         import keras
-
-        from fashion16 import category_cnn
     except ImportError as error:
         raise TrainingError("Training needs TensorFlow. Run: pip install -r requirements-train.txt") from error
     settings = settings or CategorySettings()
@@ -80,19 +82,7 @@ def train_category_cnn(
     run = Run.begin(runs, NAME, started_with, fresh)
 
     keras.utils.set_random_seed(settings.seed)
-    wanted = "mixed_bfloat16" if settings.bfloat16 and has_bfloat16() else "float32"
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(wanted)
-    try:
-        mean = parts["train"][0].mean(axis=0, dtype=np.float64).astype(np.float32) / 255
-        network = category_cnn.build(len(categories), mean)
-    finally:
-        keras.config.set_dtype_policy(before)
-    steps = settings.epochs * -(-len(parts["train"][0]) // settings.batch)
-    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps) if settings.decay else None
-    network.compile(
-        keras.optimizers.Adam(rate or settings.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
-    )
+    network, dtype = _network(settings, parts, len(categories))
     seconds = _fit(network, run, settings, parts, report)
     network.load_weights(_best_weights(run))
     test_loss, test_accuracy = network.evaluate(*parts["test"], batch_size=1024, verbose=0)
@@ -106,16 +96,41 @@ def train_category_cnn(
             "validation_accuracy": round(float(history["val_accuracy"].max()), 4),
             "parameters": network.count_params(),
             "seconds": round(seconds, 1),
-            "dtype": wanted,
+            "dtype": dtype,
             "git_commit": commit,
         }
     )
     return run
 
 
-def _fit(
-    network: Any, run: Run, settings: CategorySettings, parts: dict[str, tuple[Any, Any]], report: Report | None
-) -> float:
+def _network(settings: CategorySettings, parts: Parts, n_categories: int) -> tuple[Any, str]:
+    """The compiled network, and the type of number it computes with."""
+    import keras
+
+    from fashion16 import category_cnn
+
+    dtype = "mixed_bfloat16" if settings.bfloat16 and has_bfloat16() else "float32"
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        mean = parts["train"][0].mean(axis=0, dtype=np.float64).astype(np.float32) / 255
+        network = category_cnn.build(n_categories, mean)
+    finally:
+        keras.config.set_dtype_policy(before)
+    steps = settings.epochs * _batches(settings, parts)
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps) if settings.decay else None
+    network.compile(
+        keras.optimizers.Adam(rate or settings.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    return network, dtype
+
+
+def _batches(settings: CategorySettings, parts: Parts) -> int:
+    """Batches of an epoch, the last one perhaps smaller."""
+    return math.ceil(len(parts["train"][0]) / settings.batch)
+
+
+def _fit(network: Any, run: Run, settings: CategorySettings, parts: Parts, report: Report | None) -> float:
     """The seconds that all epochs took, those before an interruption with them."""
     import keras
 
@@ -132,7 +147,7 @@ def _fit(
         validation_batch_size=1024,
         verbose=0,
         callbacks=[
-            _watcher(network, report, -(-len(parts["train"][0]) // settings.batch)),
+            _watcher(network, report, _batches(settings, parts)),
             # after the watcher, whose seconds and learning rate it writes down
             keras.callbacks.CSVLogger(str(run.history_file), append=True),
             keras.callbacks.ModelCheckpoint(
@@ -173,7 +188,7 @@ def _watcher(network: Any, report: Report | None, steps: int) -> Any:
     return Watcher()
 
 
-def _part(data: Pictures, split: str, categories: npt.NDArray[np.str_]) -> tuple[npt.NDArray[np.uint8], Any]:
+def _part(data: Pictures, split: str, categories: npt.NDArray[np.str_]) -> Part:
     rows = data.splits == split
     if not rows.any():
         raise TrainingError(f"There are no pictures in the {split} split. Import the collection again.")

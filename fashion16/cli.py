@@ -35,10 +35,14 @@ CollectionArgument = Annotated[str, typer.Argument(help="The collection's name."
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="The collection's name.", metavar="NAME")]
 
 
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=errors)
+
+
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors) as bar:
+    with _bar() as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -212,8 +216,7 @@ def train_category_cnn(
     Example: `fashion16 train category-cnn --epochs 20`
     """
     settings = CategorySettings(epochs=epochs, seed=seed)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors) as bar:
+    with _bar() as bar:
         task = bar.add_task("Training", total=epochs)
 
         def report(epoch: int, share: float, figures: dict[str, float]) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fashion16.catalogue import Catalogue, Correction
+from fashion16.catalogue import Catalogue, Correction, Item
 from fashion16.errors import DataError
 from fashion16.images import Pixels, encode_jpeg, to_data_uri
-from fashion16.search import Answer, Classified, Searcher
+from fashion16.search import Answer, Classified, Result, Searcher
 
 THUMBNAIL_SIDE = 200
 LOOK_EVERY = 1.0  # seconds between looks for other processes' corrections: a look may cross a network
@@ -79,6 +79,11 @@ class Collection:
             self.refresh()
         return self.searcher.find(classified, **choices)
 
+    def results(self, answer: Answer) -> list[tuple[Result, Item]]:
+        """Each result with its item, less those that the catalogue has lost since the index was written."""
+        items = {item.id: item for item in self.catalogue.items([result.id for result in answer.results])}
+        return [(result, items[result.id]) for result in answer.results if result.id in items]
+
     def picture(self, item_id: int) -> Pixels:
         """The item's picture as it is stored.
 
@@ -86,17 +91,24 @@ class Collection:
             UnknownItemError: there is no such item.
             DataError: its picture is missing.
         """
-        item = self.catalogue.item(item_id)
+        return self.picture_of(self.catalogue.item(item_id))
+
+    def picture_of(self, item: Item) -> Pixels:
+        """The picture of an item that has been looked up already.
+
+        Raises:
+            DataError: its picture is missing.
+        """
         if item.position is None or not 0 <= item.position < len(self._pictures):
-            raise DataError(f"The picture of item {item_id} is missing. Import the collection again.")
+            raise DataError(f"The picture of item {item.id} is missing. Import the collection again.")
         return np.asarray(self._pictures[item.position])
 
-    def thumbnail(self, item_id: int, side: int = THUMBNAIL_SIDE) -> str:
+    def thumbnail(self, item: Item, side: int = THUMBNAIL_SIDE) -> str:
         """The item's picture as a small JPEG in a data URI.
 
         A picture that travels with its page cannot be gone from the server when the browser asks for it.
         """
-        return to_data_uri(encode_jpeg(self.picture(item_id), side))
+        return to_data_uri(encode_jpeg(self.picture_of(item), side))
 
     def random_ids(self, n: int, seed: int | None = None) -> list[int]:
         """At most n different items of the index, drawn evenly.

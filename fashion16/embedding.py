@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fashion16.atomic import replacing
-from fashion16.encoder import Encoder, encode_stream
+from fashion16.encoder import Encoder, encode_all
 from fashion16.errors import WorkspaceError
-from fashion16.images import to_network
 from fashion16.importers import Progress
 
 CHUNK = 1024  # pictures after which an interrupted run can go on
@@ -34,8 +33,7 @@ def embed_pictures(
     try:
         rows, done = _unfinished(partial, state, n)
         for start in range(done, n, CHUNK):
-            chunk = (to_network(picture, side) for picture in pictures[start : start + CHUNK])
-            block = np.concatenate(list(encode_stream(encoder, chunk)))
+            block = encode_all(encoder, pictures[start : start + CHUNK], side)
             if rows is None:
                 rows = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=(n, block.shape[1]))
             rows[start : start + len(block)] = block

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fashion16.errors import EncoderError
-from fashion16.images import Pixels
+from fashion16.images import Pixels, to_network
 from fashion16.lsh import Floats
 
 THREADS = 2  # more gain little on one picture, and a small host has no more
@@ -155,6 +155,11 @@ def encode_stream(
             waiting.clear()
     if waiting:
         yield encoder.encode(np.stack(waiting))
+
+
+def encode_all(encoder: EncodesPictures, pictures: Iterable[Pixels], side: int) -> Floats:
+    """Embeddings, shape (n, d), of at least one picture, each (h, w) or (h, w, 3), letterboxed to `side`."""
+    return np.concatenate(list(encode_stream(encoder, (to_network(picture, side) for picture in pictures))))
 
 
 def _interpreter(data: bytes) -> Any:

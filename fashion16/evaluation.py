@@ -14,9 +14,9 @@ import numpy.typing as npt
 from scipy.stats import binomtest
 
 from fashion16.distortions import distort
-from fashion16.encoder import encode_stream
+from fashion16.encoder import encode_all
 from fashion16.head import Head
-from fashion16.images import Pixels, to_network
+from fashion16.images import Pixels
 from fashion16.index import CategoryIndex, K
 from fashion16.lsh import Floats
 from fashion16.search import Searcher
@@ -100,7 +100,7 @@ def label_retrieval(searcher: Searcher, ids: Ids, embeddings: Floats, label_of: 
     Both ways: classified first and then within the category, and directly in all categories. A result is
     relevant when it carries the query's label.
     """
-    predicted = np.array(searcher.head.categories)[searcher.head.probabilities(embeddings).argmax(axis=1)]
+    predicted = searcher.head.predict(embeddings)
     figures = {}
     for way in ("in_category", "direct"):
         precisions, averages = np.zeros(len(ids)), np.zeros(len(ids))
@@ -126,9 +126,9 @@ def average_precision(relevant: npt.NDArray[np.bool_]) -> float:
 def instance_retrieval(searcher: Searcher, ids: Ids, picture: Callable[[int], Pixels]) -> dict[str, Any]:
     """How often a distorted copy of an item finds its original, first or among twenty, both ways."""
     rng = np.random.default_rng(SEED)
-    copies = (to_network(distort(picture(int(item_id)), rng), searcher.side) for item_id in ids)
-    embeddings = np.concatenate(list(encode_stream(searcher.encoder, copies)))
-    predicted = np.array(searcher.head.categories)[searcher.head.probabilities(embeddings).argmax(axis=1)]
+    copies = (distort(picture(int(item_id)), rng) for item_id in ids)
+    embeddings = encode_all(searcher.encoder, copies, searcher.side)
+    predicted = searcher.head.predict(embeddings)
     figures = {}
     for way in ("in_category", "direct"):
         ranks = np.full(len(ids), -1)
@@ -183,7 +183,6 @@ def small_data(
             ]
         )
         head = Head.fit(embeddings[chosen], labels[chosen], digest, 0, c=0.03)
-        predicted = np.array(head.categories)[head.probabilities(test_embeddings).argmax(axis=1)]
-        hits = int((predicted == test_labels).sum())
+        hits = int((head.predict(test_embeddings) == test_labels).sum())
         points.append({"per_category": size, "accuracy": Figure.share(hits, len(test_labels))})
     return points

@@ -93,6 +93,11 @@ class Head:
         result: Floats = exponentials / exponentials.sum(axis=1, keepdims=True)
         return result
 
+    def predict(self, embeddings: Floats) -> npt.NDArray[np.str_]:
+        """The most likely category of each embedding, shape (n,)."""
+        names: npt.NDArray[np.str_] = np.array(self.categories)[self.probabilities(embeddings).argmax(axis=1)]
+        return names
+
     def write(self, path: Path) -> None:
         """Write the head beside `path`, then move it over.
 

@@ -6,16 +6,14 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fashion16 import evaluation
 from fashion16.atomic import replacing
-from fashion16.encoder import encode_stream
+from fashion16.encoder import encode_all
 from fashion16.evaluation import Figure
-from fashion16.images import to_network
 from fashion16.workspace import Workspace
 
 # pictures each figure is measured on: all, and for a quick look
@@ -46,8 +44,8 @@ def evaluate(
     test = np.sort(rng.choice(test, min(sizes["test"], len(test)), replace=False))
 
     say("encoding the test pictures")
-    pictures = (to_network(opened.picture(int(item_id)), searcher.side) for item_id in today.ids[test])
-    embeddings = np.concatenate(list(encode_stream(searcher.encoder, pictures)))
+    pictures = workspace.pictures(collection)
+    embeddings = encode_all(searcher.encoder, (pictures[at] for at in today.positions[test]), searcher.side)
     say("categories")
     report: dict[str, Any] = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -67,20 +65,19 @@ def evaluate(
     some = rng.choice(len(test), min(sizes["instances"], len(test)), replace=False)
     report["instances"] = evaluation.instance_retrieval(searcher, today.ids[test][some], opened.picture)
     say("index against exact search")
-    ids, stored, _ = workspace.stored_embeddings(collection, searcher.encoder.digest)
-    labels = today.labels[np.searchsorted(today.ids, ids)]
-    queries = rng.choice(ids, min(sizes["recall"], len(ids)), replace=False)
-    report["index"] = evaluation.index_recall(searcher.index, queries, ids, stored, labels, PROBES)
+    known, stored, _ = workspace.labelled_embeddings(collection, searcher.encoder.digest)
+    queries = rng.choice(known.ids, min(sizes["recall"], len(known.ids)), replace=False)
+    report["index"] = evaluation.index_recall(searcher.index, queries, known.ids, stored, known.labels, PROBES)
     say("few labels")
-    train = today.splits[np.searchsorted(today.ids, ids)] == "train"
+    train = known.splits == "train"
     report["few_labels"] = evaluation.small_data(
-        stored[train], labels[train], embeddings, today.labels[test], searcher.encoder.digest
+        stored[train], known.labels[train], embeddings, today.labels[test], searcher.encoder.digest
     )
     opened.close()
     plain: dict[str, Any] = json.loads(json.dumps(report, default=_as_json))
     if not quick:
         with replacing(workspace.evaluation_file(collection)) as partial:
-            Path(partial).write_text(json.dumps(plain, indent=1) + "\n")
+            partial.write_text(json.dumps(plain, indent=1) + "\n")
     return plain
 
 

@@ -7,12 +7,13 @@ import itertools
 import os
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from fashion16.atomic import replacing
-from fashion16.encoder import BATCH, EncoderCard, LiteNetwork, encode_stream
+from fashion16.encoder import EncoderCard, LiteNetwork, encode_stream
 from fashion16.errors import DataError, EncoderError
 from fashion16.images import Pixels, to_network
 from fashion16.importers import Progress
@@ -54,10 +55,19 @@ def make_imagenet_encoder(
 
     network = vgg16.build()
     vgg16.load_imagenet(network, weights)
+    card = EncoderCard(
+        digest="",  # and the projection's description: known at the end
+        dimensions=vgg16.DIMENSIONS,
+        side=SIDE,
+        small_side=SMALL_SIDE,
+        small_pictures=SMALL_PICTURES,
+        weights="ImageNet, by the Visual Geometry Group, Oxford (CC BY 4.0)",
+        projection="",
+    )
     with tempfile.TemporaryDirectory() as scratch:
         pooled_file = Path(scratch) / "pooled.tflite"
         vgg16.export(vgg16.pooled_part(network), pooled_file)
-        features = _pooled_features(pooled_file.read_bytes(), pictures, progress)
+        features = _pooled_features(pooled_file.read_bytes(), card, pictures, progress)
     if len(features) < vgg16.DIMENSIONS:
         raise DataError(f"The projection needs at least {vgg16.DIMENSIONS} pictures, received {len(features)}.")
     pca = PCA(vgg16.DIMENSIONS, svd_solver="covariance_eigh").fit(features)
@@ -68,33 +78,24 @@ def make_imagenet_encoder(
     with replacing(folder / "encoder.tflite") as path:
         vgg16.export(network, path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    card = EncoderCard(
-        digest=digest,
-        dimensions=vgg16.DIMENSIONS,
-        side=SIDE,
-        small_side=SMALL_SIDE,
-        small_pictures=SMALL_PICTURES,
-        weights="ImageNet, by the Visual Geometry Group, Oxford (CC BY 4.0)",
-        projection=f"PCA of {len(features):,} pictures: {description}; "
-        f"{pca.explained_variance_ratio_.sum():.1%} of the variance",
-    )
+    kept = f"{pca.explained_variance_ratio_.sum():.1%} of the variance"
+    card = replace(card, digest=digest, projection=f"PCA of {len(features):,} pictures: {description}; {kept}")
     with replacing(folder / "encoder.json") as path:
         card.write(path)
     return card
 
 
-def _pooled_features(network: bytes, pictures: Iterable[Pixels], progress: Progress | None) -> Floats:
+def _pooled_features(
+    network: bytes, card: EncoderCard, pictures: Iterable[Pixels], progress: Progress | None
+) -> Floats:
     encoder = LiteNetwork(network)
     blocks = []
+    done = 0
     # one batch has one side: small pictures and photos come in groups
-    for side, group in itertools.groupby(pictures, key=_side):
-        for block in encode_stream(encoder, (to_network(picture, side) for picture in group), BATCH):
+    for side, group in itertools.groupby(pictures, key=lambda picture: card.side_for(*picture.shape[:2])):
+        for block in encode_stream(encoder, (to_network(picture, side) for picture in group)):
             blocks.append(block)
+            done += len(block)
             if progress:
-                done = sum(map(len, blocks))
                 progress(done, done)
     return np.concatenate(blocks) if blocks else np.zeros((0, 1), np.float32)
-
-
-def _side(picture: Pixels) -> int:
-    return SMALL_SIDE if max(picture.shape[:2]) <= SMALL_PICTURES else SIDE

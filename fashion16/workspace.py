@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fashion16.atomic import replacing
-from fashion16.catalogue import Catalogue
+from fashion16.catalogue import Catalogue, Labels
 from fashion16.category_training import CategorySettings, Pictures, Report, train_category_cnn
 from fashion16.collection import Collection
 from fashion16.embedding import embed_pictures
@@ -246,6 +246,17 @@ class Workspace:
         ids = np.sort(np.concatenate([partition.ids for partition in index.partitions.values()]))
         return ids, index.embeddings(ids), header.side
 
+    def labelled_embeddings(self, collection: str, encoder_digest: str) -> tuple[Labels, Floats, int]:
+        """The stored embeddings (n, d) beside today's labels, row by row, and the pictures' side.
+
+        Items without a label or an embedding are left out. Raises what `stored_embeddings` raises.
+        """
+        ids, embeddings, side = self.stored_embeddings(collection, encoder_digest)
+        with self.catalogue(collection) as catalogue:
+            today = catalogue.labels()
+        _, rows, at = np.intersect1d(ids, today.ids, return_indices=True)
+        return today.of(at), embeddings[rows], side
+
     def build_index(self, collection: str, n_bits: int = N_BITS, seed: int = SEED) -> tuple[Head, CategoryIndex]:
         """Fit the head on the training split and build the index of all items, with today's labels.
 
@@ -254,14 +265,10 @@ class Workspace:
             IndexFileError: there are no embeddings of this encoder yet.
         """
         digest = EncoderCard.read(self.encoder_folder / "encoder.json").digest
-        ids, embeddings, side = self.stored_embeddings(collection, digest)
-        with self.catalogue(collection) as catalogue:
-            today = catalogue.labels()
-        _, rows, at = np.intersect1d(ids, today.ids, return_indices=True)
-        ids, embeddings, labels, splits = ids[rows], embeddings[rows], today.labels[at], today.splits[at]
-        train = splits == "train"
-        head = Head.fit(embeddings[train], labels[train], digest, today.revision)
-        index = CategoryIndex.build(embeddings, ids, labels, n_bits, seed)
+        today, embeddings, side = self.labelled_embeddings(collection, digest)
+        train = today.splits == "train"
+        head = Head.fit(embeddings[train], today.labels[train], digest, today.revision)
+        index = CategoryIndex.build(embeddings, today.ids, today.labels, n_bits, seed)
         head.write(self.head_file(collection))
         write_index(self.index_file(collection), index, IndexHeader(digest, side, today.revision, seed))
         return head, index

@@ -30,8 +30,9 @@ try:
             leave_out=query.item_id,
         )
         gallery.heading(answer)
-        gallery.results(collection, answer, on_pick=inputs.search_with)
-        gallery.footer(collection, answer, 1000 * (perf_counter() - start))
+        found = collection.results(answer)
+        gallery.results(collection, found, on_pick=inputs.search_with)
+        gallery.footer(answer, found, 1000 * (perf_counter() - start))
     with prediction:
         gallery.prediction(answer)
 except Fashion16Error as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from base64 import b64decode
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from fashion16.catalogue import Catalogue
 from fashion16.collection import THUMBNAIL_SIDE, Collection
 from fashion16.errors import DataError, StaleItemError, UnknownItemError
 from fashion16.importers import ImportedItem
+from fashion16.search import Result
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 
 # the first picture of Fashion-MNIST
@@ -191,7 +193,7 @@ def test_an_item_beyond_the_stored_pictures_is_a_sentence(small_workspace: Works
 
 @pytest.mark.parametrize(("choices", "side"), [({}, THUMBNAIL_SIDE), ({"side": 50}, 50)])
 def test_a_thumbnail_is_a_small_jpeg_in_a_data_uri(collection: Collection, choices: dict[str, int], side: int) -> None:
-    kind, content = collection.thumbnail(BOOT, **choices).split(",")
+    kind, content = collection.thumbnail(collection.catalogue.item(BOOT), **choices).split(",")
     assert kind == "data:image/jpeg;base64"
     with Image.open(BytesIO(b64decode(content, validate=True))) as picture:
         assert (picture.format, picture.size) == ("JPEG", (side, side))
@@ -215,3 +217,10 @@ def test_a_collection_without_items_says_so(small_workspace: Workspace, tmp_path
         bare = Collection("shop", empty, np.zeros((0, 28, 28), np.uint8), opened.searcher, 0)
         with pytest.raises(DataError, match="“shop” has no items yet. Import some pictures."):
             bare.random_ids(3)
+
+
+def test_a_result_that_the_catalogue_has_lost_is_left_out(collection: Collection) -> None:
+    answer = collection.find(collection.classify(collection.picture(BOOT)), k=3)
+    lost = replace(answer, results=(*answer.results, Result(4, 10**9, 0.5)))
+    found = collection.results(lost)
+    assert [(result, item.id) for result, item in found] == [(result, result.id) for result in answer.results]

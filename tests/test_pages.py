@@ -210,7 +210,7 @@ def test_the_csv_holds_the_results(collection: Collection) -> None:
     from ui.gallery import as_csv
 
     answer = collection.find(collection.classify(collection.picture(777)))
-    rows = as_csv(collection, answer).splitlines()
+    rows = as_csv(answer, collection.results(answer)).splitlines()
     assert rows[0] == "rank,id,similarity,label,predicted_category,sha256"
     assert len(rows) == 21
     assert rows[1].startswith("1,777,")

@@ -9,9 +9,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from fashion16.catalogue import Item
 from fashion16.collection import Collection
-from fashion16.search import Answer
+from fashion16.search import Answer, Result
 from ui import charts
+
+# the results of a search, each with its item
+Found = list[tuple[Result, Item]]
 
 
 def plain(text: object) -> str:
@@ -41,20 +45,22 @@ def prediction(answer: Answer) -> None:
 
 def heading(answer: Answer) -> None:
     """What was found, and where."""
-    where = ", ".join(plain(name) for name in answer.searched) if len(answer.searched) < 4 else "all categories"
-    if len(answer.searched) >= 4 and set(answer.searched) != set(answer.classified.probabilities):
+    if len(answer.searched) < 4:
+        where = ", ".join(plain(name) for name in answer.searched)
+    elif set(answer.searched) == set(answer.classified.probabilities):
+        where = "all categories"
+    else:
         where = f"{len(answer.searched)} categories"
     st.subheader(f"{len(answer.results)} most similar in {where}", anchor=False)
 
 
-def results(collection: Collection, answer: Answer, on_pick: Callable[[int], None]) -> None:
+def results(collection: Collection, found: Found, on_pick: Callable[[int], None]) -> None:
     """The garments in a grid that fits a phone, each with rank, similarity, label and id."""
-    items = collection.catalogue.items([result.id for result in answer.results])
     with st.grid(min_column_width=140, gap="small", key="results"):
-        for result, item in zip(answer.results, items, strict=True):
+        for result, item in found:
             with st.container(key=f"result_{result.rank}", gap="xxsmall"):
                 st.image(
-                    collection.thumbnail(result.id),
+                    collection.thumbnail(item),
                     width="stretch",
                     alt=f"Rank {result.rank}: {item.label}, similarity {result.similarity:.1%}",
                 )
@@ -69,7 +75,7 @@ def results(collection: Collection, answer: Answer, on_pick: Callable[[int], Non
                 )
 
 
-def footer(collection: Collection, answer: Answer, milliseconds: float) -> None:
+def footer(answer: Answer, found: Found, milliseconds: float) -> None:
     """How long each step took, and the results as a table to take away."""
     steps = " · ".join(f"{step} {ms:.1f} ms" for step, ms in answer.milliseconds.items())
     probed = f"{answer.buckets:,} buckets probed" if answer.buckets else "whole category scanned"
@@ -77,7 +83,7 @@ def footer(collection: Collection, answer: Answer, milliseconds: float) -> None:
     st.caption(f"{steps} · in all {milliseconds:.0f} ms · {answer.candidates:,} candidates, {probed}{hidden}")
     st.download_button(
         "Results as CSV",
-        as_csv(collection, answer),
+        as_csv(answer, found),
         file_name="fashion16-results.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -86,9 +92,8 @@ def footer(collection: Collection, answer: Answer, milliseconds: float) -> None:
     )
 
 
-def as_csv(collection: Collection, answer: Answer) -> str:
+def as_csv(answer: Answer, found: Found) -> str:
     """The results as CSV, a row each."""
-    items = collection.catalogue.items([result.id for result in answer.results])
     rows = [
         {
             "rank": result.rank,
@@ -98,7 +103,7 @@ def as_csv(collection: Collection, answer: Answer) -> str:
             "predicted_category": answer.classified.category,
             "sha256": item.sha256,
         }
-        for result, item in zip(answer.results, items, strict=True)
+        for result, item in found
     ]
     return pd.DataFrame(rows).to_csv(index=False)
 
@@ -115,7 +120,7 @@ def wall(collection: Collection, n: int) -> None:
     seed = st.session_state.setdefault("wall_seed", int(np.random.default_rng().integers(2**32)))
     cells = []
     for item in collection.catalogue.items(collection.random_ids(n, seed)):
-        source = collection.thumbnail(item.id, 112)
+        source = collection.thumbnail(item, 112)
         label = html.escape(f"{item.label}, picture {item.id}", quote=True)
         cells.append(
             f'<a href="Search?source=Collection&id={item.id}" target="_self" title="Search with this {label}">'

@@ -100,12 +100,11 @@ def _picture_number(collection: Collection, shown: bool) -> int | None:
 
 
 def _from_collection(collection: Collection, item_id: int) -> Query:
-    photo = collection.picture(item_id)
-    label = collection.catalogue.item(item_id).label
+    item = collection.catalogue.item(item_id)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.image(collection.thumbnail(item_id, 240), width=120, alt=f"Picture {item_id}, labelled {label}")
-        st.markdown(f"Picture **{item_id}**  \nlabelled **{gallery.plain(label)}**", width="content")
-    return Query(photo, item_id)
+        st.image(collection.thumbnail(item, 240), width=120, alt=f"Picture {item_id}, labelled {item.label}")
+        st.markdown(f"Picture **{item_id}**  \nlabelled **{gallery.plain(item.label)}**", width="content")
+    return Query(collection.picture_of(item), item_id)
 
 
 def _draw(collection: Collection) -> None:
