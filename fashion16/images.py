@@ -98,7 +98,7 @@ def to_network(photo: Pixels, side: int) -> Pixels:
     """`photo`, shape (h, w) or (h, w, 3), letterboxed to shape (side, side, 3)."""
     picture = Image.fromarray(photo)
     if picture.width != picture.height:
-        picture = ImageOps.pad(picture, (side, side), Image.Resampling.BICUBIC, color=_border_colour(photo))
+        picture = ImageOps.pad(picture, (side, side), Image.Resampling.BICUBIC, color=border_colour(photo))
     else:
         picture = picture.resize((side, side), Image.Resampling.BICUBIC)
     return np.asarray(picture.convert("RGB"))
@@ -162,7 +162,7 @@ def _to_eight_bits(picture: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(values, 0, 255, out=values).astype(np.uint8))
 
 
-def _border_colour(photo: Pixels) -> tuple[int, ...] | int:
+def border_colour(photo: Pixels) -> tuple[int, ...] | int:
     edges = np.concatenate([photo[0], photo[-1], photo[:, 0], photo[:, -1]])
     middle = np.median(edges, axis=0).astype(int)
     return int(middle) if photo.ndim == 2 else tuple(int(channel) for channel in middle)

@@ -1,0 +1,236 @@
+"""Training Fashion-16: VGG-16 and a softmax over the classes of two kinds of pictures, in one network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fashion16 import garments
+from fashion16.clothing import ClothingArchive
+from fashion16.errors import TrainingError
+from fashion16.fitting import Report, best_weights, dtype_policy, epochs_done, fit, git_commit, import_keras
+from fashion16.images import read_photo, to_network
+from fashion16.importers import Progress
+from fashion16.lsh import Floats
+from fashion16.runs import Run
+
+if TYPE_CHECKING:
+    from fashion16.batches import Kind
+
+NAME = "encoder"
+KEPT_SIDE = 192  # photos wait for their turn at this side: more than views need, and a quarter of the memory
+FEWEST = 10  # pictures of a label below which there is nothing to learn
+HEAD_SAMPLE = 6_000  # small pictures that the softmax is started on
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """What a run is started with; the defaults are the recommended run.
+
+    Attributes:
+        photo_passes: times that every photo is seen in an epoch, while every small picture is seen once.
+        frozen_blocks: VGG-16's first blocks that keep ImageNet's weights: edges and colours need no training.
+        small_side: pixels a side of small pictures; photo_side the same for photos.
+        learning_rate: the peak, after a warm-up and before a fall along half a cosine. Higher ones diverge.
+        patience: epochs without a better validation accuracy after which the run stops.
+    """
+
+    epochs: int = 8
+    photo_passes: int = 2
+    frozen_blocks: int = 1
+    small_side: int = 64
+    photo_side: int = 160
+    small_batch: int = 128
+    photo_batch: int = 32
+    learning_rate: float = 5e-5
+    warm_up: float = 0.05
+    weight_decay: float = 0.05
+    patience: int = 3
+    seed: int = 16
+    bfloat16: bool = True
+
+
+@dataclass(frozen=True)
+class LabelledPictures:
+    """Pictures of one kind in memory: (n, h, h) or (n, h, h, 3) uint8, labels (n,) and splits (n,)."""
+
+    pictures: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.str_]
+    splits: npt.NDArray[np.str_]
+
+    def of(self, split: str) -> LabelledPictures:
+        """Those of one split."""
+        rows = self.splits == split
+        return LabelledPictures(self.pictures[rows], self.labels[rows], self.splits[rows])
+
+
+def read_photos(archive: ClothingArchive, side: int = KEPT_SIDE, progress: Progress | None = None) -> LabelledPictures:
+    """The labelled photos of train and validation, letterboxed to `side`; the test split stays closed."""
+    photos = [photo for photo in archive.photos if photo.label and photo.split in ("train", "validation")]
+    pictures = np.empty((len(photos), side, side, 3), np.uint8)
+    for row, photo in enumerate(photos):
+        pictures[row] = to_network(read_photo(archive.read(photo)), side)
+        if progress:
+            progress(row + 1, len(photos))
+    return LabelledPictures(
+        pictures, np.array([photo.label for photo in photos]), np.array([photo.split for photo in photos])
+    )
+
+
+def train_encoder(
+    small: LabelledPictures,
+    photos: LabelledPictures,
+    label_revision: int,
+    runs: Path,
+    destination: Path,
+    imagenet: Path | None = None,
+    settings: EncoderSettings | None = None,
+    fresh: bool = False,
+    report: Report | None = None,
+) -> Run:
+    """Fine-tune VGG-16 on the training splits; the epoch best on the validation splits is kept.
+
+    Its weights are written to `destination`, as float16: convolutions and softmax, no embedding yet.
+    A run that was killed goes on after its last whole epoch when the same call is made again.
+
+    Raises:
+        TrainingError: TensorFlow is not installed, memory is short, or a label has too few pictures.
+        EncoderError: ImageNet's weights cannot be had.
+        WorkspaceError: the folder of the runs may not be written.
+    """
+    keras = import_keras()
+    from fashion16 import network as vgg16
+    from fashion16.batches import Kind, PlainBatches, TrainingBatches
+
+    settings = settings or EncoderSettings()
+    _check(small, photos)
+    commit = git_commit()
+    classes = garments.all_classes([*small.labels, *photos.labels])
+    run = Run.begin(runs, NAME, asdict(settings) | {"classes": list(classes), "label_revision": label_revision}, fresh)
+
+    def kind(pictures: LabelledPictures, split: str, side: int, batch: int) -> Kind:
+        part = pictures.of(split)
+        return Kind(part.pictures, garments.targets(part.labels, classes), side, batch)
+
+    parts = {
+        (name, split): kind(pictures, split, side, batch)
+        for name, pictures, side, batch in (
+            ("small", small, settings.small_side, settings.small_batch),
+            ("photos", photos, settings.photo_side, settings.photo_batch),
+        )
+        for split in ("train", "validation")
+    }
+    keras.utils.set_random_seed(settings.seed)
+    train = TrainingBatches(
+        parts["small", "train"], parts["photos", "train"], settings.photo_passes, settings.seed, epochs_done(run)
+    )
+    network, model = _networks(settings, len(classes), len(train))
+    if not epochs_done(run):
+        vgg16.load_imagenet(network, imagenet)
+        _start_softmax(network, model, [parts["small", "train"], parts["photos", "train"]], settings.seed)
+
+    def validate() -> dict[str, float]:
+        """Both kinds count the same, however many pictures each has."""
+        figures: dict[str, float] = {}
+        for name in ("small", "photos"):
+            measured = model.evaluate(PlainBatches(parts[name, "validation"]), verbose=0, return_dict=True)
+            figures |= {f"val_{name}_{key}": float(value) for key, value in measured.items()}
+        for key in ("loss", "accuracy"):
+            figures[f"val_{key}"] = (figures[f"val_small_{key}"] + figures[f"val_photos_{key}"]) / 2
+        return figures
+
+    seconds = fit(
+        model,
+        run,
+        settings.epochs,
+        len(train),
+        {"x": train, "shuffle": False},
+        report,
+        validate,
+        settings.patience,
+    )
+    model.load_weights(best_weights(run))
+    vgg16.write_weights(model, destination)
+    history = run.history()
+    best = history.loc[history["val_accuracy"].idxmax()]
+    run.finish(
+        {
+            "best_epoch": int(best["epoch"]) + 1,
+            "validation_accuracy_small": round(float(best["val_small_accuracy"]), 4),
+            "validation_accuracy_photos": round(float(best["val_photos_accuracy"]), 4),
+            "pictures": {f"{name}, {split}": len(part.pictures) for (name, split), part in parts.items()},
+            "seconds": round(seconds, 1),
+            "dtype": dtype_policy(settings.bfloat16),
+            "git_commit": commit,
+        }
+    )
+    return run
+
+
+def _networks(settings: EncoderSettings, n_classes: int, steps: int) -> tuple[Any, Any]:
+    """VGG-16, and the compiled classifier on top of it."""
+    import keras
+
+    from fashion16 import network as vgg16
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype_policy(settings.bfloat16))
+    try:
+        network = vgg16.build()
+        model = vgg16.classifier(network, n_classes)
+    finally:
+        keras.config.set_dtype_policy(before)
+    for layer in network.layers:
+        if layer.name.startswith(tuple(f"block{n + 1}_conv" for n in range(settings.frozen_blocks))):
+            layer.trainable = False
+    total = settings.epochs * steps
+    warm_up = math.ceil(settings.warm_up * total)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, total - warm_up, warmup_target=settings.learning_rate, warmup_steps=warm_up
+    )
+    # without normalisation layers one bad batch can throw VGG-16 far off: gradients are kept short
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, global_clipnorm=1.0)
+    model.compile(optimizer, vgg16.OneOfThese(), metrics=[vgg16.accuracy])
+    return network, model
+
+
+def _start_softmax(network: Any, model: Any, kinds: Iterable[Kind], seed: int) -> None:
+    """Fit the softmax alone, on the features as they are: random weights would spoil them in the first steps."""
+    import keras
+
+    from fashion16 import network as vgg16
+    from fashion16.batches import Kind, PlainBatches
+
+    pooled = vgg16.pooled_part(network)
+    features: list[Floats] = []
+    targets: list[Floats] = []
+    for kind in kinds:
+        few = np.random.default_rng(seed).permutation(len(kind.pictures))[:HEAD_SAMPLE]
+        sample = Kind(kind.pictures[few], kind.targets[few], kind.side, kind.batch)
+        features.append(pooled.predict(PlainBatches(sample), verbose=0))
+        targets.append(sample.targets)
+    inputs = keras.Input(features[0].shape[1:])
+    softmax = keras.Model(inputs, model.get_layer(vgg16.CLASSES)(model.get_layer("scaled")(inputs)))
+    softmax.compile(keras.optimizers.Adam(1e-3), vgg16.OneOfThese())
+    softmax.fit(np.concatenate(features), np.concatenate(targets), batch_size=256, epochs=20, verbose=0)
+
+
+def _check(small: LabelledPictures, photos: LabelledPictures) -> None:
+    """Whether there is enough to learn from."""
+    for what, pictures in (("small pictures", small), ("photos", photos)):
+        for split in ("train", "validation"):
+            if not (pictures.splits == split).any():
+                raise TrainingError(f"There are no {what} in the {split} split to train with. Import them again.")
+        names, counts = np.unique(pictures.labels[pictures.splits == "train"], return_counts=True)
+        if (counts < FEWEST).any():
+            few = ", ".join(f"“{name}” ({count})" for name, count in zip(names, counts, strict=True) if count < FEWEST)
+            raise TrainingError(
+                f"Too few of the {what} to train with have these labels: {few}. Each needs at least {FEWEST}: "
+                "add pictures, or give them another label."
+            )

@@ -1,0 +1,172 @@
+"""What every training run has: a history written as it goes, the best weights, and going on after a kill.
+
+Works on any Keras model; the backend is Keras's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from fashion16.errors import TrainingError
+from fashion16.runs import Run
+
+# epoch from 0, share of the epoch done, and the figures so far
+Report = Callable[[int, float, dict[str, float]], None]
+
+
+def import_keras() -> Any:
+    """Keras, quietly.
+
+    Raises:
+        TrainingError: it is not installed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import keras
+    except ImportError as error:
+        raise TrainingError("Training needs TensorFlow. Run: pip install -r requirements-train.txt") from error
+    return keras
+
+
+def fit(
+    network: Any,
+    run: Run,
+    epochs: int,
+    steps: int,
+    data: dict[str, Any],
+    report: Report | None = None,
+    validate: Callable[[], dict[str, float]] | None = None,
+    patience: int | None = None,
+) -> float:
+    """Train a compiled network, from the run's last whole epoch on; the best epoch's weights stay in the run.
+
+    Args:
+        steps: batches an epoch, for the report.
+        data: what Keras's `fit` is given to train and, without `validate`, to validate on.
+        validate: called at the end of an epoch; its figures, `val_accuracy` among them, go into the history.
+        patience: stop after so many epochs without a better `val_accuracy`.
+
+    Returns:
+        The seconds of all epochs, those before an interruption with them.
+    """
+    import keras
+
+    run.keep_epochs(epochs_done(run))
+    history = run.history()
+    best = float(history["val_accuracy"].max()) if len(history) else None
+    if patience is not None and _tired(history.get("val_accuracy", []), patience):
+        return float(history["seconds"].sum())  # killed between its last epoch and its end
+    run.resume_folder.mkdir(parents=True, exist_ok=True)
+    network.fit(
+        **data,
+        epochs=epochs,
+        verbose=0,
+        callbacks=[
+            _watcher(network, run, steps, report, validate, patience),
+            # after the watcher, whose figures it writes down
+            keras.callbacks.CSVLogger(str(run.history_file), append=True),
+            keras.callbacks.ModelCheckpoint(
+                str(best_weights(run)),
+                monitor="val_accuracy",
+                mode="max",
+                save_best_only=True,
+                save_weights_only=True,
+                initial_value_threshold=best,
+            ),
+            # last, so that an epoch counts as done only when everything else of it is on disk
+            keras.callbacks.BackupAndRestore(
+                str(run.resume_folder / "backup"), double_checkpoint=True, delete_checkpoint=False
+            ),
+        ],
+    )
+    return float(run.history()["seconds"].sum())
+
+
+def _watcher(
+    network: Any,
+    run: Run,
+    steps: int,
+    report: Report | None,
+    validate: Callable[[], dict[str, float]] | None,
+    patience: int | None,
+) -> Any:
+    import keras
+
+    class Watcher(keras.callbacks.Callback):  # type: ignore[misc]
+        """Times and validates each epoch, notes its learning rate, tells how far it is, and stops in time."""
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.epoch, self.start = epoch, perf_counter()
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if report and batch % 20 == 0:
+                report(self.epoch, batch / steps, dict(logs or {}))
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if validate:
+                logs |= validate()
+            logs["learning_rate"] = float(keras.ops.convert_to_numpy(network.optimizer.learning_rate))
+            logs["seconds"] = round(perf_counter() - self.start, 2)
+            if patience is not None:
+                # from the history, which an interruption doesn't lose; Keras's EarlyStopping counts anew
+                before = run.history().get("val_accuracy", [])
+                network.stop_training = _tired([*before, logs["val_accuracy"]], patience)
+            if report:
+                report(epoch, 1.0, dict(logs))
+
+    return Watcher()
+
+
+def _tired(accuracies: Any, patience: int) -> bool:
+    """Whether the best of these is at least `patience` epochs ago."""
+    values = list(accuracies)
+    return bool(values) and len(values) - 1 - values.index(max(values)) >= patience
+
+
+def epochs_done(run: Run) -> int:
+    """Whole epochs behind the weights that the run will go on with.
+
+    Raises:
+        TrainingError: what was kept of the run is damaged.
+    """
+    path = run.resume_folder / "backup" / "training_metadata.json"
+    if not path.is_file():
+        return 0
+    try:
+        return int(json.loads(path.read_text())["epoch"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path} is damaged. Remove {run.folder}, and begin the run anew.") from error
+
+
+def best_weights(run: Run) -> Path:
+    """The file with the weights of the epoch that was best on the validation split."""
+    return run.resume_folder / "best.weights.h5"
+
+
+def dtype_policy(bfloat16: bool) -> str:
+    """Keras's policy: 16 bits to compute in where they are wanted and the processor has them."""
+    return "mixed_bfloat16" if bfloat16 and has_bfloat16() else "float32"
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor computes in bfloat16 (asked of Linux; elsewhere no)."""
+    try:
+        return "avx512_bf16" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
+def git_commit() -> str | None:
+    """The commit of this program, None when it is not in a repository."""
+    here = Path(__file__).resolve().parent
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None
