@@ -41,9 +41,9 @@ class EncoderSettings:
         patience: epochs without a better validation accuracy after which the run stops.
     """
 
-    epochs: int = 8
+    epochs: int = 7
     photo_passes: int = 2
-    frozen_blocks: int = 1
+    frozen_blocks: int = 2
     small_side: int = 64
     photo_side: int = 160
     small_batch: int = 128
