@@ -29,7 +29,7 @@ class Kind:
     batch: int
 
 
-class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
+class TrainingBatches(keras.utils.PyDataset):
     """An epoch: every small picture once, every photo `passes` times, in mixed order, each in a new view.
 
     What an epoch holds depends on the seed and its number only, so that a resumed run sees what it would have.
@@ -82,7 +82,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         self.schedule = np.concatenate([self.schedule[first], rest])
 
 
-class PlainBatches(keras.utils.PyDataset):  # type: ignore[misc]
+class PlainBatches(keras.utils.PyDataset):
     """Pictures of one kind as they are served, in order, with what each may be."""
 
     def __init__(self, kind: Kind) -> None:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from fashion16 import __version__
-from fashion16.category_training import CategorySettings
+from fashion16 import __version__, cli_train
+from fashion16.cli_train import SplitOption, build_index
+from fashion16.clothing import ClothingArchive
 from fashion16.encoder import Encoder
 from fashion16.errors import Fashion16Error, SearchError
 from fashion16.images import check_size, read_photo
 from fashion16.index import N_BITS, SEED, K
+from fashion16.terminal import console, errors, progress_bar
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 
 app = typer.Typer(
@@ -28,23 +28,11 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-console = Console()
-errors = Console(stderr=True)
+app.add_typer(cli_train.train, name="train")
+app.command("encoder")(cli_train.export_encoder)
 
 CollectionArgument = Annotated[str, typer.Argument(help="The collection's name.", metavar="NAME")]
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="The collection's name.", metavar="NAME")]
-
-
-def _bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=errors)
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    with _bar() as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @app.callback(invoke_without_command=True)
@@ -65,7 +53,7 @@ def import_collection(name: CollectionArgument = DEFAULT_COLLECTION) -> None:
     """
     if name != DEFAULT_COLLECTION:
         raise SearchError(f"No data set is called “{name}”. There is: {DEFAULT_COLLECTION}.")
-    with _progress("Importing") as progress:
+    with progress_bar("Importing") as progress:
         count = Workspace().import_fashion_mnist(progress)
     console.print(f"{name}: {count:,} items")
 
@@ -78,7 +66,7 @@ def embed(name: CollectionArgument = DEFAULT_COLLECTION) -> None:
     """
     workspace = Workspace()
     encoder = Encoder(workspace.encoder_folder)
-    with _progress("Encoding") as progress:
+    with progress_bar("Encoding") as progress:
         path = workspace.embed(name, encoder, progress)
     console.print(f"{name}: embeddings in {path}")
 
@@ -89,16 +77,13 @@ def index(
     n_bits: Annotated[int, typer.Option(help="Bits of a code, a multiple of 8.", min=8, max=4096)] = N_BITS,
     seed: Annotated[int, typer.Option(help="Seed of the hyperplanes.")] = SEED,
 ) -> None:
-    """Fit the head and build the hash index with today's labels.
+    """Fit the head and build the hash index with today's labels; pictures new to the encoder are encoded first.
 
     Example: `fashion16 index fashion-mnist --n-bits 256`
     """
     if n_bits % 8:
         raise typer.BadParameter(f"{n_bits} is not a multiple of 8.", param_hint="--n-bits")
-    workspace = Workspace()
-    with console.status("Fitting the head and building the index"):
-        head, built = workspace.build_index(name, n_bits, seed)
-    console.print(f"{name}: {len(built):,} items in {len(head.categories)} categories, {n_bits} bits")
+    build_index(Workspace(), name, n_bits, seed)
 
 
 @app.command()
@@ -138,7 +123,7 @@ def doctor(collection: CollectionOption = DEFAULT_COLLECTION) -> None:
     from fashion16.doctor import examine
 
     well = True
-    with _progress("Self-recall") as progress:
+    with progress_bar("Self-recall") as progress:
         for finding in examine(Workspace(), collection, progress):
             well &= finding.well
             mark = "[green]ok[/]     " if finding.well else "[red]problem[/]"
@@ -147,33 +132,22 @@ def doctor(collection: CollectionOption = DEFAULT_COLLECTION) -> None:
         raise typer.Exit(1)
 
 
-@app.command("encoder")
-def make_encoder(
-    photos: Annotated[Path, typer.Option(help="A folder of clothing photos to fit the projection on.")],
-    weights: Annotated[Path | None, typer.Option(help="VGG-16's weights without its top, as .h5.")] = None,
-) -> None:
-    """Make the encoder from VGG-16's ImageNet weights (needs TensorFlow).
-
-    Example: `fashion16 encoder --photos clothing-dataset-small/train`
-    """
-    with _progress("Encoding") as progress:
-        card = Workspace().make_encoder(photos, weights, progress)
-    console.print(f"Encoder {card.digest[:12]}…: {card.projection}", highlight=False)
-
-
 @app.command()
 def evaluate(
     name: CollectionArgument = DEFAULT_COLLECTION,
     quick: Annotated[bool, typer.Option("--quick", help="Small samples, and nothing is written.")] = False,
+    photos: Annotated[Path | None, typer.Option(help="The public clothing dataset's archive, a ZIP file.")] = None,
+    split: SplitOption = None,
 ) -> None:
-    """Measure how good categories, retrieval and index are, on what is served.
+    """Measure how good categories, retrieval and index are, on what is served; with an archive, on photos too.
 
     Example: `fashion16 evaluate --quick`
     """
     from fashion16.quality import evaluate as measure
 
-    with console.status("Measuring") as status:
-        report = measure(Workspace(), name, quick, lambda step: status.update(f"Measuring: {step}"))
+    with ExitStack() as stack, console.status("Measuring") as status:
+        archive = stack.enter_context(ClothingArchive(photos, split)) if photos else None
+        report = measure(Workspace(), name, quick, archive, lambda step: status.update(f"Measuring: {step}"))
     table = Table("figure", "value", "95 % interval", "sample")
     for what, figure in _figures(report):
         table.add_row(
@@ -189,49 +163,25 @@ def _figures(report: dict[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
     for category, figures in report["classification"]["categories"].items():
         if figures["recall"]:
             yield f"recall of {category}", figures["recall"]
+    yield from _retrieval_figures(report)
+    for point in report["index"]:
+        probes = "by itself" if point["n_probes"] is None else f"{point['n_probes']} probes"
+        yield f"index recall at 20, {point['n_bits']} bits, {probes}", point["recall_at_20"]
+    for point in report["few_labels"]:
+        yield f"accuracy with {point['per_category']} labels a category", point["accuracy"]
+    if photos := report.get("photos"):
+        if "ten_classes" in photos:
+            yield "photos: accuracy, ten classes", photos["ten_classes"]["accuracy"]
+        yield "photos: accuracy of this head", photos["counterparts"]["accuracy"]
+        yield "photos: one of its two first guesses", photos["counterparts"]["accuracy_of_two_guesses"]
+        yield from _retrieval_figures(photos, "photos: ")
+
+
+def _retrieval_figures(report: dict[str, Any], of: str = "") -> Iterator[tuple[str, dict[str, float]]]:
     for part in ("retrieval", "instances"):
         for way, figures in report[part].items():
             for figure, value in figures.items():
-                yield f"{part}, {way.replace('_', ' ')}: {figure.replace('_', ' ')}", value
-    for point in report["index"]:
-        probes = "by itself" if point["n_probes"] is None else f"{point['n_probes']} probes"
-        yield f"index recall at 20, {probes}", point["recall_at_20"]
-    for point in report["few_labels"]:
-        yield f"accuracy with {point['per_category']} labels a category", point["accuracy"]
-
-
-train = typer.Typer(help="Train a network; a run that was interrupted goes on.", no_args_is_help=True)
-app.add_typer(train, name="train")
-
-
-@train.command("category-cnn")
-def train_category_cnn(
-    name: CollectionArgument = DEFAULT_COLLECTION,
-    epochs: Annotated[int, typer.Option(help="Passes over the training pictures.", min=1)] = CategorySettings.epochs,
-    seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = CategorySettings.seed,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even if a run was interrupted.")] = False,
-) -> None:
-    """Train the paper's category network (needs TensorFlow; five minutes on two recent cores).
-
-    Example: `fashion16 train category-cnn --epochs 20`
-    """
-    settings = CategorySettings(epochs=epochs, seed=seed)
-    with _bar() as bar:
-        task = bar.add_task("Training", total=epochs)
-
-        def report(epoch: int, share: float, figures: dict[str, float]) -> None:
-            shown = " ".join(
-                f"{key} {figures[key]:.3f}" for key in ("loss", "accuracy", "val_accuracy") if key in figures
-            )
-            bar.update(task, completed=epoch + share, description=f"Epoch {epoch + 1}  {shown}")
-
-        run = Workspace().train_category_cnn(name, settings, fresh, report)
-    result = run.result
-    console.print(
-        f"{run.folder.name}: test accuracy {result['test_accuracy']:.4f} on {result['test_pictures']:,} pictures, "
-        f"best epoch {result['best_epoch']}, {result['seconds']:.0f} s",
-        highlight=False,
-    )
+                yield f"{of}{part}, {way.replace('_', ' ')}: {figure.replace('_', ' ')}", value
 
 
 def _read_file(path: Path) -> bytes:

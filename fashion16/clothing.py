@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,16 @@ from fashion16.images import MAX_BYTES
 ARCHIVE_URL = "https://github.com/alexeygrigorev/clothing-dataset/archive/refs/heads/master.zip"
 UNLABELLED = frozenset({"Not sure", "Other", "Skip"})
 SPLITS = ("train", "validation", "test")
+# what zipfile and zlib raise on archives that were altered, encrypted or made by a newer program
+ZIP_ERRORS = (
+    OSError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    UnicodeDecodeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 # the ten labels that the published subset (clothing-dataset-small) has
 SUBSET = ("Dress", "Hat", "Longsleeve", "Outwear", "Pants", "Shirt", "Shoes", "Shorts", "Skirt", "T-Shirt")
 
@@ -61,14 +72,18 @@ class ClothingArchive:
             raise MissingDataError(
                 f"There is no clothing dataset at {path}. Download {ARCHIVE_URL} and name its file."
             ) from error
-        except (OSError, zipfile.BadZipFile) as error:
+        except ZIP_ERRORS as error:
             raise DamagedDataError(f"{path} is not a ZIP archive ({error}). Download {ARCHIVE_URL}.", path) from error
         self._members = {
             PurePosixPath(member.filename).stem: member
             for member in self._zip.infolist()
             if member.filename.lower().endswith(".jpg")
         }
-        self.photos = [photo for photo in self._rows(subset) if photo.name in self._members]
+        try:
+            self.photos = [photo for photo in self._rows(subset) if photo.name in self._members]
+        except DamagedDataError:
+            self.close()
+            raise
 
     def __enter__(self) -> ClothingArchive:
         """The archive itself."""
@@ -93,19 +108,19 @@ class ClothingArchive:
             raise DamagedDataError(f"{member.filename} in {self.path} is too large to be a photo.", self.path)
         try:
             return self._zip.read(member)
-        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        except ZIP_ERRORS as error:
             raise DamagedDataError(
                 f"{member.filename} in {self.path} is damaged ({error}). Download {ARCHIVE_URL} again.", self.path
             ) from error
 
     def _rows(self, subset: dict[str, tuple[str, str]]) -> Iterator[ClothingPhoto]:
-        table = [name for name in self._zip.namelist() if PurePosixPath(name).name == "images.csv"]
-        if not table:
+        table = [member for member in self._zip.infolist() if PurePosixPath(member.filename).name == "images.csv"]
+        if not table or table[0].file_size > MAX_BYTES:
             raise DamagedDataError(f"{self.path} has no images.csv. Download {ARCHIVE_URL}.", self.path)
         try:
             rows = list(csv.DictReader(io.StringIO(self._zip.read(table[0]).decode())))
             named = {row["image"]: row["label"] for row in rows}
-        except (OSError, zipfile.BadZipFile, ValueError, KeyError, csv.Error) as error:
+        except (*ZIP_ERRORS, ValueError, KeyError, csv.Error) as error:
             raise DamagedDataError(f"images.csv in {self.path} cannot be read ({error!r}).", self.path) from error
         for name, published in named.items():
             if name in subset:
@@ -123,11 +138,15 @@ def _read_subset(path: Path) -> dict[str, tuple[str, str]]:
     label_of = {label.lower(): label for label in SUBSET}
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return {row["image"]: (label_of[row["label"]], _known(row["split"])) for row in csv.DictReader(file)}
+            found = {row["image"]: (label_of[row["label"]], _known(row["split"])) for row in csv.DictReader(file)}
     except FileNotFoundError as error:
         raise MissingDataError(f"There is no table of splits at {path}. Correct its name.") from error
     except (OSError, ValueError, KeyError, csv.Error) as error:
         raise DamagedDataError(f"{path} is not a table of image, label and split ({error!r}).", path) from error
+    if not found:
+        # taken for no table, it would open the photos that a table holds back
+        raise DamagedDataError(f"{path} is an empty table: it names no image. Correct its name.", path)
+    return found
 
 
 def _known(split: str) -> str:

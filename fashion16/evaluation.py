@@ -6,7 +6,7 @@ Everything is measured on the served path: the 8-bit encoder, the stored head, t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from scipy.stats import binomtest
 
 from fashion16.distortions import distort
 from fashion16.encoder import encode_all
-from fashion16.head import Head
+from fashion16.garments import share_a_class
+from fashion16.head import Head, calibration_curve, expected_calibration_error
 from fashion16.images import Pixels
 from fashion16.index import CategoryIndex, K
 from fashion16.lsh import Floats
@@ -23,7 +24,6 @@ from fashion16.search import Searcher
 
 Ids = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.str_]
-BINS = 15  # of the calibration curve, as in Guo et al., "On calibration of modern neural networks", ICML 2017
 SEED = 16
 
 
@@ -80,18 +80,8 @@ def classification(probabilities: Floats, labels: Labels, categories: Sequence[s
 
 def calibration(confidence: Floats, hits: npt.NDArray[np.bool_]) -> dict[str, Any]:
     """Expected calibration error and its curve: mean confidence (n,) against the share of hits (n,), by bins."""
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    curve = [
-        {
-            "confidence": float(confidence[bins == number].mean()),
-            "accuracy": float(hits[bins == number].mean()),
-            "n": int((bins == number).sum()),
-        }
-        for number in range(BINS)
-        if (bins == number).any()
-    ]
-    error = sum(point["n"] * abs(point["confidence"] - point["accuracy"]) for point in curve) / len(hits)
-    return {"expected_error": error, "curve": curve}
+    curve = [asdict(point) for point in calibration_curve(confidence, hits)]
+    return {"expected_error": expected_calibration_error(confidence, hits), "curve": curve}
 
 
 def label_retrieval(searcher: Searcher, ids: Ids, embeddings: Floats, label_of: dict[int, str]) -> dict[str, Any]:
@@ -160,8 +150,36 @@ def index_recall(
             found = index.search(embeddings[row : row + 1], [str(labels[row])], K, n_probes=probes)
             recalls[number] = len(expected & set(found.ids[0].tolist())) / len(expected)
             candidates[number] = found.candidates[0]
-        points.append({"n_probes": probes, "recall_at_20": Figure.mean(recalls), "candidates": candidates.mean()})
+        points.append(
+            {
+                "n_bits": index.hyperplanes.n_bits,
+                "n_probes": probes,
+                "recall_at_20": Figure.mean(recalls),
+                "candidates": candidates.mean(),
+            }
+        )
     return points
+
+
+def counterparts(head: Head, embeddings: Floats, labels: Labels) -> dict[str, Any]:
+    """How often a head of other categories is right about embeddings (n, d) of pictures with labels (n,) of their own.
+
+    It is right when its category and the label may mean the same garment. Labels that mean none of its categories
+    are left out.
+    """
+    possible = np.array([[share_a_class(label, name) for name in head.categories] for label in np.unique(labels)])
+    rows = possible[np.searchsorted(np.unique(labels), labels)]
+    kept = rows.any(axis=1)
+    order = np.argsort(-head.probabilities(embeddings[kept]), axis=1)
+    right = np.take_along_axis(rows[kept], order, axis=1)
+    return {
+        "accuracy": Figure.share(int(right[:, 0].sum()), int(kept.sum())),
+        "accuracy_of_two_guesses": Figure.share(int(right[:, :2].any(axis=1).sum()), int(kept.sum())),
+        "labels": {
+            str(name): Figure.share(int(right[labels[kept] == name, 0].sum()), int((labels[kept] == name).sum()))
+            for name in np.unique(labels[kept])
+        },
+    }
 
 
 def small_data(

@@ -9,15 +9,44 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from fashion16.errors import TrainingError
 from fashion16.runs import Run
 
+CONTAINER_LIMITS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
 # epoch from 0, share of the epoch done, and the figures so far
 Report = Callable[[int, float, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class LabelledPictures:
+    """Pictures in memory to train with.
+
+    Attributes:
+        pictures: (n, h, w) or (n, h, w, 3) uint8, all of one size.
+        labels: (n,).
+        splits: (n,), each train, validation or test.
+        revision: the catalogue's, whose labels these are; 0 where they come from a data set itself.
+    """
+
+    pictures: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.str_]
+    splits: npt.NDArray[np.str_]
+    revision: int = 0
+
+    def of(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> LabelledPictures:
+        """Those of these rows."""
+        return LabelledPictures(self.pictures[rows], self.labels[rows], self.splits[rows], self.revision)
 
 
 def import_keras() -> Any:
@@ -32,6 +61,27 @@ def import_keras() -> Any:
     except ImportError as error:
         raise TrainingError("Training needs TensorFlow. Run: pip install -r requirements-train.txt") from error
     return keras
+
+
+def require_memory(n_bytes: int) -> None:
+    """Refuse to begin what would be killed halfway.
+
+    Raises:
+        TrainingError: less memory than this is free.
+    """
+    import psutil  # here, because only training needs it
+
+    free = psutil.virtual_memory().available
+    for limit, used in CONTAINER_LIMITS:  # a container may have less than its machine
+        try:
+            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
+        except (OSError, ValueError):
+            continue  # no container, or one without a limit ("max")
+    if free < n_bytes:
+        raise TrainingError(
+            f"Training needs about {n_bytes / 1e9:.1f} GB of memory, and {max(0, free) / 1e9:.1f} GB are free. "
+            "Close other programs, or train on a larger machine."
+        )
 
 
 def fit(
@@ -63,28 +113,28 @@ def fit(
     if patience is not None and _tired(history.get("val_accuracy", []), patience):
         return float(history["seconds"].sum())  # killed between its last epoch and its end
     run.resume_folder.mkdir(parents=True, exist_ok=True)
-    network.fit(
-        **data,
-        epochs=epochs,
-        verbose=0,
-        callbacks=[
-            _watcher(network, run, steps, report, validate, patience),
-            # after the watcher, whose figures it writes down
-            keras.callbacks.CSVLogger(str(run.history_file), append=True),
-            keras.callbacks.ModelCheckpoint(
-                str(best_weights(run)),
-                monitor="val_accuracy",
-                mode="max",
-                save_best_only=True,
-                save_weights_only=True,
-                initial_value_threshold=best,
-            ),
-            # last, so that an epoch counts as done only when everything else of it is on disk
-            keras.callbacks.BackupAndRestore(
-                str(run.resume_folder / "backup"), double_checkpoint=True, delete_checkpoint=False
-            ),
-        ],
-    )
+    history_writer = keras.callbacks.CSVLogger(str(run.history_file), append=True)
+    callbacks = [
+        _watcher(network, run, steps, report, validate, patience),
+        history_writer,  # after the watcher, whose figures it writes down
+        keras.callbacks.ModelCheckpoint(
+            str(best_weights(run)),
+            monitor="val_accuracy",
+            mode="max",
+            save_best_only=True,
+            save_weights_only=True,
+            initial_value_threshold=best,
+        ),
+        # last, so that an epoch counts as done only when everything else of it is on disk
+        keras.callbacks.BackupAndRestore(
+            str(run.resume_folder / "backup"), double_checkpoint=True, delete_checkpoint=False
+        ),
+    ]
+    try:
+        network.fit(**data, epochs=epochs, verbose=0, callbacks=callbacks)
+    finally:
+        if history_writer.csv_file:  # Keras closes it at the end only, and not when the training is stopped
+            history_writer.csv_file.close()
     return float(run.history()["seconds"].sum())
 
 
@@ -98,7 +148,7 @@ def _watcher(
 ) -> Any:
     import keras
 
-    class Watcher(keras.callbacks.Callback):  # type: ignore[misc]
+    class Watcher(keras.callbacks.Callback):
         """Times and validates each epoch, notes its learning rate, tells how far it is, and stops in time."""
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -13,12 +13,48 @@ import numpy.typing as npt
 from fashion16 import sealed
 from fashion16.errors import HeadError
 from fashion16.lsh import Floats
+from fashion16.references import References
 from fashion16.sealed import Seal
 
 FORMAT = "fashion16-head"
 FORMAT_VERSION = 1
 # inverse strength of the L2 penalty; chosen on the validation split among 0.003 to 1
 DEFAULT_C = 0.3
+# what all references together count for, against the collection's own pictures; chosen on the validation splits
+REFERENCE_WEIGHT = 0.3
+BINS = 15  # of the calibration curve, as in Guo et al.
+HONEST_ENOUGH = 0.03  # expected calibration error up to which probabilities are left as they are
+
+
+@dataclass(frozen=True)
+class CalibrationPoint:
+    """Answers of about one confidence: its mean, the share that is right, and how many they are."""
+
+    confidence: float
+    accuracy: float
+    n: int
+
+
+def calibration_curve(confidence: Floats, hits: npt.NDArray[np.bool_]) -> list[CalibrationPoint]:
+    """Confidence (n,) in [0, 1] against hits (n,), in bins of equal width; empty bins are left out."""
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    return [
+        CalibrationPoint(
+            float(confidence[bins == number].mean()),
+            float(hits[bins == number].mean()),
+            int((bins == number).sum()),
+        )
+        for number in np.unique(bins)
+    ]
+
+
+def expected_calibration_error(confidence: Floats, hits: npt.NDArray[np.bool_]) -> float:
+    """Mean distance in [0, 1] between how sure answers are and how often they are right (Guo et al., ICML 2017).
+
+    Of at least one answer.
+    """
+    curve = calibration_curve(confidence, hits)
+    return sum(point.n * abs(point.confidence - point.accuracy) for point in curve) / len(hits)
 
 
 @dataclass(frozen=True)
@@ -47,15 +83,13 @@ class Head:
         encoder_digest: str,
         label_revision: int,
         c: float = DEFAULT_C,
+        references: References | None = None,
     ) -> Head:
-        """Fit on embeddings (n, d) and their labels (n,).
+        """Fit on embeddings (n, d) and their labels (n,), and on references whose labels mean the same garments.
 
         Raises:
             HeadError: fewer than two categories, so that there is nothing to tell apart.
         """
-        # here, because serving needs no scikit-learn and its import takes a second and 60 MB
-        from sklearn.linear_model import LogisticRegression
-
         if len(embeddings) != len(labels):
             raise ValueError(f"embeddings and labels must be as many, received {len(embeddings)} and {len(labels)}")
         categories = np.unique(labels)
@@ -64,23 +98,14 @@ class Head:
                 f"A head needs pictures of at least two categories, and there are {len(categories)}. "
                 "Add pictures with other labels."
             )
-        mean, scale = embeddings.mean(axis=0), embeddings.std(axis=0) + 1e-6
-        model = LogisticRegression(C=c, max_iter=500, tol=1e-4)
-        model.fit((embeddings - mean) / scale, labels)
-        coefficients, intercept = model.coef_, model.intercept_
-        if len(categories) == 2:  # scikit-learn keeps one row for two classes
-            coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
-            intercept = np.concatenate([-intercept / 2, intercept / 2])
-        # the standardisation goes into the weights, so that serving is one product
-        weights = (coefficients / scale).T
-        bias = intercept - mean @ weights
-        return cls(
-            weights.astype(np.float32),
-            bias.astype(np.float32),
-            tuple(str(name) for name in model.classes_),
-            encoder_digest,
-            label_revision,
-        )
+        columns = np.searchsorted(categories, labels)
+        allowed = references.allowed(categories.tolist()) if references else np.zeros((0, len(categories)), bool)
+        useful = allowed.any(axis=1)
+        if references is None or not useful.any():
+            weights, bias = _regress(embeddings, columns, np.ones(len(columns)), c)
+        else:
+            weights, bias = _with_references(embeddings, columns, references.embeddings[useful], allowed[useful], c)
+        return cls(weights, bias, tuple(str(name) for name in categories), encoder_digest, label_revision)
 
     def probabilities(self, embeddings: Floats) -> Floats:
         """One probability per category, shape (n, c), float32; each row sums to 1."""
@@ -92,6 +117,35 @@ class Head:
         exponentials = np.exp(logits)
         result: Floats = exponentials / exponentials.sum(axis=1, keepdims=True)
         return result
+
+    def calibrated(self, embeddings: Floats, labels: npt.NDArray[np.str_]) -> Head:
+        """This head, its probabilities made honest on embeddings (n, d) and labels (n,) that it was not fitted on.
+
+        Left as it is where they are honest enough, and where there is nothing to measure by. Temperature scaling:
+        Guo et al., "On calibration of modern neural networks", ICML 2017. It never changes which category is first.
+        """
+        known = np.isin(labels, self.categories)
+        embeddings, labels = embeddings[known], labels[known]
+        if not len(labels):
+            return self
+        probabilities = self.probabilities(embeddings)
+        hits = np.array(self.categories)[probabilities.argmax(axis=1)] == labels
+        if expected_calibration_error(probabilities.max(axis=1), hits) <= HONEST_ENOUGH:
+            return self
+        from scipy.optimize import minimize_scalar  # here, because serving never fits
+
+        rows, right = np.arange(len(labels)), [self.categories.index(str(label)) for label in labels]
+
+        def cooled(temperature: float) -> Head:
+            return replace(
+                self, weights=self.weights / np.float32(temperature), bias=self.bias / np.float32(temperature)
+            )
+
+        def surprise(log_temperature: float) -> float:
+            chances = cooled(np.exp(log_temperature)).probabilities(embeddings)[rows, right]
+            return float(-np.log(chances + 1e-12).mean())
+
+        return cooled(float(np.exp(minimize_scalar(surprise, bounds=(-3, 3), method="bounded").x)))
 
     def predict(self, embeddings: Floats) -> npt.NDArray[np.str_]:
         """The most likely category of each embedding, shape (n,)."""
@@ -142,3 +196,48 @@ class Head:
         if head.weights.shape[1:] != head.bias.shape or len(head.bias) != len(head.categories):
             raise HeadError(f"{path} does not fit together. Make it again with: {make}")
         return head
+
+
+def _regress(
+    embeddings: Floats, columns: npt.NDArray[np.int64], sample_weight: npt.NDArray[np.float64], c: float
+) -> tuple[Floats, Floats]:
+    """Weights (d, k) and bias (k,) of softmax regression on embeddings (n, d), of which each has a column (n,) in k."""
+    # here, because serving needs no scikit-learn and its import takes a second and 60 MB
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = embeddings.mean(axis=0), embeddings.std(axis=0) + 1e-6
+    model = LogisticRegression(C=c, max_iter=500, tol=1e-4)
+    model.fit((embeddings - mean) / scale, columns, sample_weight=sample_weight)
+    coefficients, intercept = model.coef_, model.intercept_
+    if len(intercept) == 1:  # scikit-learn keeps one row for two classes
+        coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
+        intercept = np.concatenate([-intercept / 2, intercept / 2])
+    # the standardisation goes into the weights, so that serving is one product
+    weights = (coefficients / scale).T
+    bias = intercept - mean @ weights
+    return weights.astype(np.float32), bias.astype(np.float32)
+
+
+def _with_references(
+    embeddings: Floats, columns: npt.NDArray[np.int64], others: Floats, allowed: npt.NDArray[np.bool_], c: float
+) -> tuple[Floats, Floats]:
+    """The same, with others (r, d) of which each may be in any column that `allowed` (r, k) has for it.
+
+    First with those that have one column only; then with all, each in the likeliest of its columns.
+    """
+
+    def fit(used: npt.NDArray[np.bool_], chosen: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+        share = REFERENCE_WEIGHT * len(embeddings) / max(1, used.sum())
+        return _regress(
+            np.concatenate([embeddings, others[used]]),
+            np.concatenate([columns, chosen[used]]),
+            np.concatenate([np.ones(len(embeddings)), np.full(used.sum(), share)]),
+            c,
+        )
+
+    sure = allowed.sum(axis=1) == 1
+    weights, bias = fit(sure, allowed.argmax(axis=1))
+    if sure.all():
+        return weights, bias
+    logits = np.where(allowed, others @ weights + bias, -np.inf)
+    return fit(np.ones(len(others), bool), logits.argmax(axis=1))

@@ -105,8 +105,7 @@ def read_index(path: Path, encoder_digest: str | None = None) -> tuple[CategoryI
     if encoder_digest is not None and header.encoder_digest != encoder_digest:
         raise EncoderMismatchError(
             f"{path} was made with another encoder ({header.encoder_digest[:12]}…) than the one in use "
-            f"({encoder_digest[:12]}…). Make it again with: fashion16 embed {path.stem} && "
-            f"fashion16 index {path.stem}",
+            f"({encoder_digest[:12]}…). Make it again with: fashion16 index {path.stem}",
             path,
         )
     return CategoryIndex(hyperplanes, partitions), header

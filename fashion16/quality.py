@@ -12,23 +12,32 @@ import numpy as np
 
 from fashion16 import evaluation
 from fashion16.atomic import replacing
-from fashion16.encoder import encode_all
+from fashion16.clothing import ClothingArchive
+from fashion16.encoder import EncoderCard, encode_all
 from fashion16.evaluation import Figure
+from fashion16.index import CategoryIndex
+from fashion16.photo_quality import measure_photos
 from fashion16.workspace import Workspace
 
 # pictures each figure is measured on: all, and for a quick look
 FULL = {"test": 100_000, "retrieval": 2_000, "instances": 1_000, "recall": 500}
 QUICK = {"test": 1_000, "retrieval": 300, "instances": 200, "recall": 100}
+BITS = (64, 128, 256, 512)
 PROBES: tuple[int | None, ...] = (1, 4, 16, 64, 128, None)  # None is what a search does by itself
 
 
 def evaluate(
-    workspace: Workspace, collection: str, quick: bool = False, step: Callable[[str], None] | None = None
+    workspace: Workspace,
+    collection: str,
+    quick: bool = False,
+    archive: ClothingArchive | None = None,
+    step: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Measure the collection as it is served, and write evaluation.json beside its head.
 
     Args:
         quick: on small samples; the file is not written, so that it keeps the figures of a full run.
+        archive: photos to measure the encoder and this collection's head on too.
         step: called with the name of each step as it begins.
 
     Raises:
@@ -67,18 +76,39 @@ def evaluate(
     say("index against exact search")
     known, stored, _ = workspace.labelled_embeddings(collection, searcher.encoder.digest)
     queries = rng.choice(known.ids, min(sizes["recall"], len(known.ids)), replace=False)
-    report["index"] = evaluation.index_recall(searcher.index, queries, known.ids, stored, known.labels, PROBES)
+    exact = (queries, known.ids, stored, known.labels)
+    report["index"] = evaluation.index_recall(searcher.index, *exact, PROBES)
+    for n_bits in sorted({*BITS} - {searcher.index.hyperplanes.n_bits}):
+        other = CategoryIndex.build(stored, known.ids, known.labels, n_bits)
+        report["index"] += evaluation.index_recall(other, *exact, [None])
     say("few labels")
     train = known.splits == "train"
     report["few_labels"] = evaluation.small_data(
         stored[train], known.labels[train], embeddings, today.labels[test], searcher.encoder.digest
     )
+    photos = _earlier_photos(workspace, collection, report)
+    if archive:
+        side = EncoderCard.read(workspace.encoder_folder / "encoder.json").side
+        photos = measure_photos(searcher.encoder, side, searcher.head, archive, quick, say)
+    if photos:
+        report["photos"] = photos
     opened.close()
     plain: dict[str, Any] = json.loads(json.dumps(report, default=_as_json))
     if not quick:
         with replacing(workspace.evaluation_file(collection)) as partial:
             partial.write_text(json.dumps(plain, indent=1) + "\n")
     return plain
+
+
+def _earlier_photos(workspace: Workspace, collection: str, report: dict[str, Any]) -> dict[str, Any] | None:
+    """What an earlier evaluation found on photos, where it still holds: they are not always at hand."""
+    try:
+        earlier = json.loads(workspace.evaluation_file(collection).read_text())
+        same = all(earlier[key] == report[key] for key in ("encoder_digest", "label_revision"))
+        found: dict[str, Any] = earlier["photos"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if same else None
 
 
 def _as_json(value: object) -> object:

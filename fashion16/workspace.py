@@ -1,6 +1,7 @@
 """Where everything lies on disk, and how the rooms are wired together.
 
-models/encoder/               encoder.tflite and its card; runs/, the training runs
+models/encoder/               weights.h5, as trained; encoder.tflite, as served, its card, parity.json,
+                              references.h5; runs/, the training runs
 models/<collection>/          head.h5, the softmax head; evaluation.json
 indexes/<collection>.h5       the hash index
 data/<collection>/            pictures.npy, catalogue.sqlite, embeddings-<encoder>.npy
@@ -9,7 +10,6 @@ data/downloads/               data sets as they were fetched
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,7 +19,6 @@ import numpy.typing as npt
 
 from fashion16.atomic import replacing
 from fashion16.catalogue import Catalogue, Labels
-from fashion16.category_training import CategorySettings, Pictures, Report, train_category_cnn
 from fashion16.collection import Collection
 from fashion16.embedding import embed_pictures
 from fashion16.encoder import Encoder, EncoderCard
@@ -27,24 +26,23 @@ from fashion16.errors import (
     CatalogueError,
     DamagedIndexError,
     DataError,
+    EncoderMismatchError,
     HeadError,
     MissingIndexError,
     WorkspaceError,
 )
+from fashion16.fitting import LabelledPictures
 from fashion16.head import Head
-from fashion16.images import read_photo
-from fashion16.importers import FashionMNIST, ImportedItem, Progress, fashion_mnist_splits, find_fashion_mnist
+from fashion16.importers import FashionMNIST, ImportedItem, Progress, find_fashion_mnist
 from fashion16.index import N_BITS, SEED, CategoryIndex
 from fashion16.index_file import IndexHeader, read_index, write_index
 from fashion16.lsh import Floats
-from fashion16.runs import Run
+from fashion16.references import References
 from fashion16.search import Searcher
 
 DEFAULT_COLLECTION = "fashion-mnist"
 ROOT_VARIABLE = "FASHION16_HOME"
 DATABASE_VARIABLE = "FASHION16_DATABASE_URL"
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-SMALL_SAMPLE = 5_000  # pictures of Fashion-MNIST that the encoder's projection is fitted on
 
 
 class Workspace:
@@ -69,6 +67,16 @@ class Workspace:
     def runs_folder(self) -> Path:
         """Where training runs are kept."""
         return self.encoder_folder / "runs"
+
+    @property
+    def weights_file(self) -> Path:
+        """The trained weights that the served encoder was made of."""
+        return self.encoder_folder / "weights.h5"
+
+    @property
+    def references_file(self) -> Path:
+        """Embeddings of pictures of all kinds, to fit heads with."""
+        return self.encoder_folder / "references.h5"
 
     def head_file(self, collection: str) -> Path:
         """The collection's softmax head."""
@@ -164,26 +172,6 @@ class Workspace:
             ) from error
         return pictures
 
-    def make_encoder(self, photos: Path, weights: Path | None = None, progress: Progress | None = None) -> EncoderCard:
-        """Make the served encoder from ImageNet's weights; see `training.make_imagenet_encoder`.
-
-        Its projection is fitted on a fixed sample of Fashion-MNIST's training pictures and on all photos in
-        the folder `photos`: never on a validation or test picture.
-
-        Raises:
-            EncoderError: TensorFlow is not installed, or the weights cannot be had.
-            DataError: the collection is not imported, or the folder holds too few photos.
-        """
-        from fashion16.training import make_imagenet_encoder  # here: it imports TensorFlow
-
-        pictures = self.pictures(DEFAULT_COLLECTION)
-        train = np.flatnonzero(fashion_mnist_splits() == "train")
-        sample = np.sort(np.random.default_rng(0).choice(train, SMALL_SAMPLE, replace=False))
-        files = sorted(path for path in photos.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES)
-        stream = itertools.chain((pictures[i] for i in sample), (read_photo(path.read_bytes()) for path in files))
-        description = f"{SMALL_SAMPLE:,} training pictures of Fashion-MNIST and {len(files):,} photos"
-        return make_imagenet_encoder(self.encoder_folder, stream, description, weights, progress)
-
     def embed(self, collection: str, encoder: Encoder, progress: Progress | None = None) -> Path:
         """Encode all pictures of the collection; an interrupted run goes on where it was.
 
@@ -193,24 +181,16 @@ class Workspace:
         embed_pictures(self.pictures(collection), encoder, path, progress)
         return path
 
-    def train_category_cnn(
-        self,
-        collection: str = DEFAULT_COLLECTION,
-        settings: CategorySettings | None = None,
-        fresh: bool = False,
-        report: Report | None = None,
-    ) -> Run:
-        """Train the paper's category network on the collection; see `category_training`.
+    def labelled_pictures(self, collection: str) -> LabelledPictures:
+        """All labelled pictures of the collection in memory, with today's labels.
 
         Raises:
-            TrainingError: TensorFlow is not installed, or a split has no pictures.
             DataError: the collection is not imported.
         """
         pictures = self.pictures(collection)
         with self.catalogue(collection) as catalogue:
             today = catalogue.labels()
-        data = Pictures(np.asarray(pictures[today.positions]), today.labels, today.splits, today.revision)
-        return train_category_cnn(data, self.runs_folder, settings, fresh, report)
+        return LabelledPictures(np.asarray(pictures[today.positions]), today.labels, today.splits, today.revision)
 
     def stored_embeddings(self, collection: str, encoder_digest: str) -> tuple[npt.NDArray[np.int64], Floats, int]:
         """Ids (n,), embeddings (n, d) and the pictures' side, without a pass of the network.
@@ -227,22 +207,14 @@ class Workspace:
                 rows: Floats = np.load(path)
             except (OSError, ValueError) as error:
                 raise DataError(
-                    f"{path} is damaged. Remove it, and make it again with: fashion16 embed {collection}"
+                    f"{path} is damaged. Remove it, and make it again with: fashion16 index {collection}"
                 ) from error
             with self.catalogue(collection) as catalogue:
                 labels = catalogue.labels()
             card = EncoderCard.read(self.encoder_folder / "encoder.json")
             side = card.side_for(*self.pictures(collection).shape[1:3])
             return labels.ids, rows[labels.positions], side
-        try:
-            index, header = read_index(self.index_file(collection), encoder_digest)
-        except (MissingIndexError, DamagedIndexError) as error:
-            # its own advice, to build the index, is what could not be done for want of embeddings
-            raise type(error)(
-                f"There are no embeddings of “{collection}” to build from. Make them with: "
-                f"fashion16 embed {collection} && fashion16 index {collection}",
-                error.path,
-            ) from error
+        index, header = read_index(self.index_file(collection), encoder_digest)
         ids = np.sort(np.concatenate([partition.ids for partition in index.partitions.values()]))
         return ids, index.embeddings(ids), header.side
 
@@ -257,17 +229,29 @@ class Workspace:
         _, rows, at = np.intersect1d(ids, today.ids, return_indices=True)
         return today.of(at), embeddings[rows], side
 
-    def build_index(self, collection: str, n_bits: int = N_BITS, seed: int = SEED) -> tuple[Head, CategoryIndex]:
+    def build_index(
+        self, collection: str, n_bits: int = N_BITS, seed: int = SEED, progress: Progress | None = None
+    ) -> tuple[Head, CategoryIndex]:
         """Fit the head on the training split and build the index of all items, with today's labels.
+
+        Pictures that this encoder has not seen yet, as after a change of encoder, are encoded first.
 
         Raises:
             HeadError: too few categories.
-            IndexFileError: there are no embeddings of this encoder yet.
+            DataError: the collection is not imported.
+            ForeignIndexError, NewerIndexError: another program's file lies where the index belongs.
         """
         digest = EncoderCard.read(self.encoder_folder / "encoder.json").digest
-        today, embeddings, side = self.labelled_embeddings(collection, digest)
+        try:
+            today, embeddings, side = self.labelled_embeddings(collection, digest)
+        except (MissingIndexError, DamagedIndexError, EncoderMismatchError):
+            self.embed(collection, Encoder(self.encoder_folder), progress)
+            today, embeddings, side = self.labelled_embeddings(collection, digest)
         train = today.splits == "train"
-        head = Head.fit(embeddings[train], today.labels[train], digest, today.revision)
+        references = References.read(self.references_file, digest)
+        head = Head.fit(embeddings[train], today.labels[train], digest, today.revision, references=references)
+        check = today.splits == "validation"
+        head = head.calibrated(embeddings[check], today.labels[check])
         index = CategoryIndex.build(embeddings, today.ids, today.labels, n_bits, seed)
         head.write(self.head_file(collection))
         write_index(self.index_file(collection), index, IndexHeader(digest, side, today.revision, seed))
@@ -283,8 +267,8 @@ class Workspace:
         head = Head.read(self.head_file(collection))
         if head.encoder_digest != encoder.digest:
             raise HeadError(
-                f"The head of “{collection}” was fitted with another encoder. Make both again with: "
-                f"fashion16 embed {collection} && fashion16 index {collection}"
+                f"The head of “{collection}” was fitted with another encoder. Make it again with: "
+                f"fashion16 index {collection}"
             )
         index, header = read_index(self.index_file(collection), encoder.digest)
         searcher = Searcher(encoder, head, index, header.side)

@@ -14,21 +14,22 @@ import numpy as np
 import pytest
 
 from fashion16 import category_cnn
-from fashion16.category_training import CategorySettings, Pictures, train_category_cnn
+from fashion16.category_training import CategorySettings, train_category_cnn
 from fashion16.errors import TrainingError
+from fashion16.fitting import LabelledPictures
 from tests.conftest import REPOSITORY
 
 FEW_EPOCHS = CategorySettings(epochs=3, batch=32, bfloat16=False)
 
 
-def bright_or_dark(n: int = 240) -> Pictures:
+def bright_or_dark(n: int = 240) -> LabelledPictures:
     """Pictures whose category is seen at a glance: "dark" up to a grey of 100, "bright" from 150."""
     rng = np.random.default_rng(16)
     bright = np.arange(n) % 2 == 1
     level = np.where(bright, rng.integers(150, 250, n), rng.integers(0, 100, n))
     pictures = np.clip(level[:, None, None] + rng.integers(-5, 6, (n, 28, 28)), 0, 255).astype(np.uint8)
     splits = np.array(["train", "train", "train", "train", "validation", "test"])[np.arange(n) // 2 % 6]
-    return Pictures(pictures, np.where(bright, "bright", "dark"), splits, revision=7)
+    return LabelledPictures(pictures, np.where(bright, "bright", "dark"), splits, revision=7)
 
 
 def test_the_layers_are_those_of_the_papers_table() -> None:
@@ -109,7 +110,7 @@ train_category_cnn(bright_or_dark(), Path(sys.argv[1]), FEW_EPOCHS, report=until
 
 def test_a_split_without_pictures_is_our_own_error(tmp_path: Path) -> None:
     data = bright_or_dark()
-    only_train = Pictures(data.pictures, data.labels, np.full(len(data.labels), "train"), 0)
+    only_train = LabelledPictures(data.pictures, data.labels, np.full(len(data.labels), "train"), 0)
     with pytest.raises(TrainingError, match="no pictures in the validation split"):
         train_category_cnn(only_train, tmp_path, FEW_EPOCHS)
     assert list(tmp_path.iterdir()) == []

@@ -13,12 +13,17 @@ import typer.main
 from PIL import Image
 from typer.testing import CliRunner
 
-from fashion16 import __version__, cli
+from fashion16 import __version__, cli, encoder_making
+from fashion16.clothing import ClothingArchive
 from fashion16.encoder import EncoderCard
+from fashion16.encoder_export import Parity
+from fashion16.encoder_training import EncoderSettings
 from fashion16.errors import SearchError
 from fashion16.index_file import read_index, write_index
+from fashion16.runs import Run
 from fashion16.workspace import DEFAULT_COLLECTION, ROOT_VARIABLE, Workspace
 from tests.conftest import REPOSITORY
+from tests.fakes import write_clothing_archive
 
 NAME = DEFAULT_COLLECTION
 
@@ -188,18 +193,67 @@ def test_doctor_ends_with_status_1_when_something_is_wrong(home: Workspace) -> N
     assert f"problem collection: The pictures of “{NAME}” are not there." in result.stdout
 
 
-def test_encoder_prints_the_new_card(home: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    card = EncoderCard("c0ffee" * 10 + "c0de", 256, 224, 96, 32, "ImageNet", "PCA of 3 pictures")
-    asked: list[tuple[object, object]] = []
+PARITY = {"photos": Parity(9, 0.999, 0.99, 1.0, 0.9, 0.88)}
+CARD = EncoderCard("c0ffee" * 10 + "c0de", 256, 224, 64, 32, "trained", "discriminants of 3 pictures")
 
-    def make(_: Workspace, photos: Path, weights: Path | None, progress: object) -> EncoderCard:
-        asked.append((photos, weights))
-        return card
 
-    monkeypatch.setattr(Workspace, "make_encoder", make)
-    printed = succeed("encoder", "--photos", tmp_path, "--weights", tmp_path / "weights.h5")
-    assert printed.strip() == "Encoder c0ffeec0ffee…: PCA of 3 pictures"
-    assert asked == [(tmp_path, tmp_path / "weights.h5")]
+def test_encoder_prints_the_new_card_and_what_the_8_bits_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[ClothingArchive] = []
+
+    def export(_: Workspace, archive: ClothingArchive, progress: object) -> tuple[EncoderCard, dict[str, Parity]]:
+        asked.append(archive)
+        return CARD, PARITY
+
+    monkeypatch.setattr(encoder_making, "export", export)
+    path = write_clothing_archive(tmp_path / "a.zip", {"one": "Hat"})
+    printed = succeed("encoder", "--photos", path)
+    assert "Encoder c0ffeec0ffee…: discriminants of 3 pictures" in printed
+    assert all(figure in printed for figure in ("photos", "0.8800", "0.9000", "0.99900", "0.99000"))
+    assert asked[0].path == path
+
+
+def test_train_encoder_trains_exports_and_indexes(
+    home: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_clothing_archive(tmp_path / "a.zip", {"one": "Hat", "two": "Polo"})
+    done: list[object] = []
+
+    def train(workspace: Workspace, data: object, settings: EncoderSettings, *_: object) -> Run:
+        done.append((settings.epochs, settings.seed))
+        run = Run.begin(workspace.root / "runs", "encoder", {})
+        run.finish(
+            {"validation_accuracy_small": 0.9, "validation_accuracy_photos": 0.8, "best_epoch": 2, "seconds": 7.0}
+        )
+        return run
+
+    def export(*_: object) -> tuple[EncoderCard, dict[str, Parity]]:
+        done.append("exported")
+        return CARD, PARITY
+
+    monkeypatch.setattr(encoder_making, "train", train)
+    monkeypatch.setattr(encoder_making, "export", export)
+    before = home.index_file(NAME).stat().st_mtime_ns
+    printed = succeed("train", "encoder", "--photos", path, "--epochs", 2)
+    assert done == [(2, 16), "exported"]
+    assert "validation accuracy 0.9000 of small pictures, 0.8000 of photos, best epoch 2" in printed
+    assert home.index_file(NAME).stat().st_mtime_ns > before
+
+
+def test_ctrl_c_in_training_says_how_to_go_on(home: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(*_: object) -> Run:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(encoder_making, "train", train)
+    path = write_clothing_archive(tmp_path / "a.zip", {"one": "Hat"})
+    result = CliRunner().invoke(cli.app, ["train", "encoder", "--photos", str(path)], env=WIDE)
+    assert result.exit_code == 130
+    assert "The same command goes on after the last whole epoch." in result.stderr
+
+
+def test_training_without_the_photos_says_where_they_are(tmp_path: Path) -> None:
+    ended = in_a_process(tmp_path, "train", "encoder", "--photos", tmp_path / "none.zip")
+    assert_one_sentence(ended, "There is no clothing dataset at")
+    assert "Download https://github.com/alexeygrigorev/clothing-dataset" in ended.stderr
 
 
 def write(path: Path, content: bytes) -> Path:

@@ -86,7 +86,7 @@ def test_a_head_of_another_encoder_is_the_last_finding(small_workspace: Workspac
     replace(head, encoder_digest="f" * 64).write(small_workspace.head_file(NAME))
     versions, last = examine(small_workspace, NAME)
     assert (last.what, last.well) == ("collection", False)
-    assert f"fashion16 embed {NAME} && fashion16 index {NAME}" in last.facts
+    assert f"Make it again with: fashion16 index {NAME}" in last.facts
 
 
 def test_an_item_that_is_not_in_the_index_is_found(small_workspace: Workspace) -> None:

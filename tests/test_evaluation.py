@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from fashion16 import evaluation
+from fashion16.clothing import ClothingArchive
 from fashion16.evaluation import Figure
 from fashion16.head import Head
 from fashion16.index import CategoryIndex
 from fashion16.quality import evaluate
 from fashion16.search import Searcher
 from fashion16.workspace import Workspace
-from tests.fakes import FakeEncoder, unit_vectors
+from tests.fakes import FakeEncoder, unit_vectors, write_clothing_archive
 
 
 def test_a_share_has_wilsons_interval() -> None:
@@ -103,17 +107,24 @@ def test_more_labels_never_hurt_separable_categories() -> None:
     assert points[1]["accuracy"].value == 1.0 >= points[0]["accuracy"].value
 
 
+def publish_tests(workspace: Workspace) -> None:
+    """The small workspace has none of the published test pictures: take every fourth for one."""
+    engine = sa.create_engine(f"sqlite:///{workspace.data_folder('fashion-mnist') / 'catalogue.sqlite'}")
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE items SET split = 'test' WHERE id % 4 = 0"))
+    engine.dispose()
+
+
+def evaluate_with_tests(workspace: Workspace, archive: ClothingArchive | None = None) -> dict[str, Any]:
+    publish_tests(workspace)
+    return evaluate(workspace, "fashion-mnist", archive=archive)
+
+
 def test_a_full_evaluation_is_written_and_a_quick_one_is_not(small_workspace: Workspace) -> None:
     file = small_workspace.evaluation_file("fashion-mnist")
     with small_workspace.catalogue("fashion-mnist") as catalogue:
         today = catalogue.labels()
-    # the small workspace has none of the published test pictures: take every fourth for one
-    import sqlalchemy as sa
-
-    engine = sa.create_engine(f"sqlite:///{small_workspace.data_folder('fashion-mnist') / 'catalogue.sqlite'}")
-    with engine.begin() as connection:
-        connection.execute(sa.text("UPDATE items SET split = 'test' WHERE id % 4 = 0"))
-    engine.dispose()
+    publish_tests(small_workspace)
     steps: list[str] = []
     quick = evaluate(small_workspace, "fashion-mnist", quick=True, step=steps.append)
     assert not file.exists()
@@ -123,5 +134,25 @@ def test_a_full_evaluation_is_written_and_a_quick_one_is_not(small_workspace: Wo
     assert full["classification"]["accuracy"] == quick["classification"]["accuracy"]
     assert full["classification"]["accuracy"]["n"] == len(today.ids) // 4
     assert np.sum(full["classification"]["confusion"]) == len(today.ids) // 4
-    assert full["index"][-1]["recall_at_20"]["value"] > 0.97
+    assert {(point["n_bits"], point["n_probes"]) for point in full["index"]} == {
+        *((512, probes) for probes in (1, 4, 16, 64, 128, None)),
+        *((n_bits, None) for n_bits in (64, 128, 256)),
+    }
+    assert full["index"][5]["recall_at_20"]["value"] > 0.97
+    assert "photos" not in full
     assert full["label_revision"] == 0
+
+
+def test_figures_of_photos_are_kept_while_they_hold(small_workspace: Workspace, tmp_path: Path) -> None:
+    labels = ["Dress", "Pants", "Polo", "Skip"]
+    path = write_clothing_archive(tmp_path / "a.zip", {f"n{i}": labels[i % 4] for i in range(80)})
+    with ClothingArchive(path) as archive:
+        first = evaluate_with_tests(small_workspace, archive)
+    assert first["photos"]["counterparts"]["accuracy"]["n"] > 0
+    # photos are not always at hand, and what was found still holds
+    assert evaluate_with_tests(small_workspace)["photos"] == first["photos"]
+    # of other labels it does not
+    with small_workspace.catalogue("fashion-mnist") as catalogue:
+        catalogue.correct(1, "Bag", "ann", 0)
+    small_workspace.build_index("fashion-mnist")
+    assert "photos" not in evaluate_with_tests(small_workspace)

@@ -150,9 +150,7 @@ def test_a_newer_file_says_to_update(file: Path) -> None:
 
 
 def test_another_encoder_s_index_says_to_embed_again(file: Path) -> None:
-    expected = (
-        r"another encoder \(.{12}…\) than the one in use \(0{12}…\).*fashion16 embed shoes && fashion16 index shoes"
-    )
+    expected = r"another encoder \(.{12}…\) than the one in use \(0{12}…\).*fashion16 index shoes$"
     with pytest.raises(EncoderMismatchError, match=expected):
         read_index(file, "0" * 64)
 

@@ -193,3 +193,68 @@ def test_the_exported_network_answers_as_the_one_it_was_made_of(network: keras.M
             cosines = (served.encode(pictures) * network.predict(pictures, verbose=0)).sum(axis=1)
             assert cosines.shape == (n,)
             assert cosines.min() > 0.99
+
+
+def test_the_loss_is_that_of_all_allowed_classes_together() -> None:
+    loss = vgg16.OneOfThese(smoothing=0.0)
+    targets = np.array([[1, 1, 0], [0, 0, 1]], np.float32)
+    probabilities = np.array([[0.3, 0.5, 0.2], [0.3, 0.5, 0.2]], np.float32)
+    assert float(loss(targets, probabilities)) == pytest.approx(-(np.log(0.8) + np.log(0.2)) / 2, abs=1e-5)
+    one_hot = np.eye(3, dtype=np.float32)[[2, 0]]
+    kerases_own = keras.losses.CategoricalCrossentropy()
+    assert float(loss(one_hot, probabilities)) == pytest.approx(float(kerases_own(one_hot, probabilities)), abs=1e-5)
+
+
+def test_smoothing_is_kerases_own_where_one_class_is_allowed() -> None:
+    one_hot = np.eye(3, dtype=np.float32)[[2, 0]]
+    probabilities = np.array([[0.3, 0.5, 0.2], [0.6, 0.1, 0.3]], np.float32)
+    kerases_own = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+    ours = vgg16.OneOfThese(smoothing=0.1)
+    assert float(ours(one_hot, probabilities)) == pytest.approx(float(kerases_own(one_hot, probabilities)), abs=1e-5)
+
+
+def test_a_certain_and_wrong_answer_has_a_finite_loss() -> None:
+    assert np.isfinite(float(vgg16.OneOfThese()(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]))))
+
+
+def test_a_picture_is_right_in_any_class_allowed() -> None:
+    targets = np.array([[1, 1, 0], [0, 0, 1], [1, 0, 0]], np.float32)
+    probabilities = np.array([[0.1, 0.6, 0.3], [0.6, 0.2, 0.2], [0.8, 0.1, 0.1]], np.float32)
+    assert np.asarray(vgg16.accuracy(targets, probabilities)).tolist() == [1, 0, 1]
+
+
+def test_the_classifier_shares_its_layers_with_the_network(network: keras.Model) -> None:
+    model = vgg16.classifier(network, 7)
+    assert model.output_shape == (None, 7)
+    for layer in convolutions(model):
+        assert layer is network.get_layer(layer.name)
+    probabilities = model.predict(noise(2, 32, seed=6), verbose=0)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_written_weights_come_back_with_half_the_bytes(network: keras.Model, tmp_path: Path) -> None:
+    path = tmp_path / "weights.h5"
+    vgg16.write_weights(vgg16.classifier(network, 7), path)
+    assert path.stat().st_size < 2.1 * 14_730_000
+    again = vgg16.pooled_part(vgg16.build())
+    vgg16.read_weights(again, path)
+    pictures = noise(2, 32, seed=7)
+    expected = vgg16.pooled_part(network).predict(pictures, verbose=0)
+    np.testing.assert_allclose(again.predict(pictures, verbose=0), expected, atol=2e-3)
+
+
+def test_weights_that_are_missing_damaged_or_anothers_are_refused(network: keras.Model, tmp_path: Path) -> None:
+    path = tmp_path / "weights.h5"
+    with pytest.raises(EncoderError, match="There are no weights at .* Restore it"):
+        vgg16.read_weights(network, path)
+    vgg16.write_weights(vgg16.classifier(network, 7), path)
+    with pytest.raises(EncoderError, match="holds the weights of another network"):
+        vgg16.read_weights(vgg16.classifier(vgg16.build(), 8), path)
+    # the classifier has no embedding
+    with pytest.raises(EncoderError, match="holds the weights of another network"):
+        vgg16.read_weights(vgg16.build(), path)
+    data = bytearray(path.read_bytes())
+    data[5000] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(EncoderError, match="is damaged"):
+        vgg16.read_weights(vgg16.pooled_part(network), path)

@@ -7,16 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import fashion16.embedding
-from fashion16 import training
 from fashion16.encoder import EncoderCard, LiteNetwork
 from fashion16.errors import (
     CatalogueError,
@@ -25,7 +23,6 @@ from fashion16.errors import (
     EncoderError,
     EncoderMismatchError,
     HeadError,
-    IndexFileError,
     MissingIndexError,
     WorkspaceError,
 )
@@ -34,7 +31,8 @@ from fashion16.images import Pixels, to_network
 from fashion16.importers import ImportedItem, fashion_mnist_splits
 from fashion16.index_file import read_index, write_index
 from fashion16.lsh import Floats
-from fashion16.workspace import DATABASE_VARIABLE, DEFAULT_COLLECTION, ROOT_VARIABLE, SMALL_SAMPLE, Workspace
+from fashion16.references import References
+from fashion16.workspace import DATABASE_VARIABLE, DEFAULT_COLLECTION, ROOT_VARIABLE, Workspace
 from tests.conftest import REPOSITORY
 from tests.fakes import FakeEncoder
 
@@ -336,7 +334,10 @@ def test_the_head_is_fitted_on_todays_labels_of_the_training_split_alone(small_w
     assert 0 < train.sum() < 400
     digest = digest_of(small_workspace)
     embeddings = np.load(small_workspace.embeddings_file(NAME, digest))
-    expected = Head.fit(embeddings[train], today.labels[train], digest, 1)
+    references = References.read(small_workspace.references_file, digest)
+    expected = Head.fit(embeddings[train], today.labels[train], digest, 1, references=references)
+    check = today.splits == "validation"
+    expected = expected.calibrated(embeddings[check], today.labels[check])
     small_workspace.build_index(NAME)
     head = Head.read(small_workspace.head_file(NAME))
     assert head.categories == expected.categories
@@ -361,25 +362,28 @@ def test_items_without_an_embedding_are_left_out_of_the_index(small_workspace: W
     assert index.known([401]) == []
 
 
-def test_without_any_embeddings_the_command_that_makes_them_is_named(small_workspace: Workspace) -> None:
-    small_workspace.embeddings_file(NAME, digest_of(small_workspace)).unlink()
-    small_workspace.index_file(NAME).unlink()
-    with pytest.raises(MissingIndexError, match=f"Make them with: fashion16 embed {NAME} && fashion16 index {NAME}"):
-        small_workspace.build_index(NAME)
-
-
-def test_a_damaged_index_cannot_be_built_from(small_workspace: Workspace) -> None:
-    small_workspace.embeddings_file(NAME, digest_of(small_workspace)).unlink()
-    path = small_workspace.index_file(NAME)
-    path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(DamagedIndexError, match=f"Make them with: fashion16 embed {NAME}"):
-        small_workspace.build_index(NAME)
+@pytest.mark.parametrize(
+    "damage", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:-1000])]
+)
+def test_without_embeddings_or_index_the_pictures_are_encoded_first(
+    small_workspace: Workspace, damage: Callable[[Path], object]
+) -> None:
+    embeddings = small_workspace.embeddings_file(NAME, digest_of(small_workspace))
+    before = np.load(embeddings)
+    embeddings.unlink()
+    damage(small_workspace.index_file(NAME))
+    calls: list[tuple[int, int]] = []
+    _, index = small_workspace.build_index(NAME, progress=lambda done, total: calls.append((done, total)))
+    assert len(index) == 400
+    assert calls[-1] == (400, 400)
+    # the stored ones may be those of the index, in 8 bits
+    assert (np.load(embeddings) * before).sum(axis=1).min() > 0.999
 
 
 def test_a_damaged_file_of_embeddings_is_named(small_workspace: Workspace) -> None:
     path = small_workspace.embeddings_file(NAME, digest_of(small_workspace))
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(DataError, match=f"is damaged. Remove it, and make it again with: fashion16 embed {NAME}"):
+    with pytest.raises(DataError, match=f"is damaged. Remove it, and make it again with: fashion16 index {NAME}"):
         small_workspace.build_index(NAME)
 
 
@@ -443,9 +447,9 @@ def change_encoder(workspace: Workspace) -> None:
     ("damage", "error", "remedy"),
     [
         (lose_head, HeadError, "Make one with: fashion16 index"),
-        (change_head, HeadError, f"another encoder.*: fashion16 embed {NAME} && fashion16 index {NAME}"),
+        (change_head, HeadError, f"another encoder.*: fashion16 index {NAME}$"),
         (lose_index, MissingIndexError, f"Make one with: fashion16 index {NAME}"),
-        (change_index, EncoderMismatchError, f"another encoder.*: fashion16 embed {NAME} && fashion16 index {NAME}"),
+        (change_index, EncoderMismatchError, f"another encoder.*: fashion16 index {NAME}$"),
         (cut_index, DamagedIndexError, f"make it again with: fashion16 index {NAME}"),
         (lose_pictures, DataError, f"Fetch them with: fashion16 import {NAME}"),
         (lose_encoder, EncoderError, "Restore it from the repository"),
@@ -470,37 +474,9 @@ def test_the_command_named_mends_a_mismatch(small_workspace: Workspace) -> None:
 def test_an_unknown_collection_leaves_no_trace(small_workspace: Workspace) -> None:
     with pytest.raises(HeadError, match="There is no head at"):
         small_workspace.open("hats")
-    with pytest.raises(IndexFileError):
+    with pytest.raises(DataError, match="fashion16 import hats"):
         small_workspace.build_index("hats")
     assert [path for path in small_workspace.root.rglob("*hats*")] == []
-
-
-# the encoder's sample
-
-
-def test_the_encoder_is_fitted_on_training_pictures_and_all_photos(
-    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in (("b.png", 200), ("a.JPG", 100), ("c.txt", None)):
-        if value is None:
-            (tmp_path / name).write_text("not a photo")
-        else:
-            Image.new("RGB", (40, 30), (value,) * 3).save(tmp_path / name)
-    seen: list[Pixels] = []
-
-    def make(folder: Path, pictures: Iterable[Pixels], description: str, *_: object) -> str:
-        assert folder == workspace.encoder_folder
-        seen.extend(pictures)
-        return description
-
-    monkeypatch.setattr(training, "make_imagenet_encoder", make)
-    described: object = workspace.make_encoder(tmp_path)
-    assert described == "5,000 training pictures of Fashion-MNIST and 2 photos"
-    assert [picture.shape for picture in seen[SMALL_SAMPLE:]] == [(30, 40, 3)] * 2
-    assert [int(picture[0, 0, 0]) for picture in seen[SMALL_SAMPLE:]] == [100, 200]
-    pictures = workspace.pictures(NAME)
-    training_pictures = {pictures[at].tobytes() for at in np.flatnonzero(fashion_mnist_splits() == "train")}
-    assert all(picture.tobytes() in training_pictures for picture in seen[:SMALL_SAMPLE])
 
 
 # the promise of the committed model
