@@ -91,7 +91,9 @@ def train_encoder(
     split: SplitOption = None,
     imagenet: Annotated[Path | None, typer.Option(help="VGG-16's weights without its top, as .h5.")] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the small pictures.", min=1)] = EncoderSettings.epochs,
+    learning_rate: Annotated[float, typer.Option(help="At its peak.", min=0.0)] = EncoderSettings.learning_rate,
     seed: Annotated[int, typer.Option(help="Seed of order and views.")] = EncoderSettings.seed,
+    further: Annotated[bool, typer.Option("--further", help="Begin with the weights trained so far.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even if a run was interrupted.")] = False,
 ) -> None:
     """Train Fashion-16's VGG-16, export it, and index with it (needs TensorFlow; 80 minutes on two recent cores).
@@ -100,7 +102,7 @@ def train_encoder(
     """
     from fashion16 import encoder_making
 
-    settings = EncoderSettings(epochs=epochs, seed=seed)
+    settings = EncoderSettings(epochs=epochs, learning_rate=learning_rate, seed=seed, further=further)
     workspace = Workspace()
     with ClothingArchive(photos, split) as archive:
         with progress_bar("Reading photos") as reading:

@@ -49,6 +49,7 @@ class EncoderSettings:
         frozen_blocks: VGG-16's first blocks that keep ImageNet's weights: edges and colours need no training.
         small_side: pixels a side of small pictures; photo_side the same for photos.
         learning_rate: the peak, after a warm-up and before a fall along half a cosine. Higher ones diverge.
+        further: begin with the weights trained so far instead of ImageNet's.
         patience: epochs without a better validation accuracy after which the run stops.
     """
 
@@ -62,6 +63,7 @@ class EncoderSettings:
     learning_rate: float = 5e-5
     warm_up: float = 0.05
     weight_decay: float = 0.05
+    further: bool = False
     patience: int = 3
     seed: int = 16
     bfloat16: bool = True
@@ -97,7 +99,7 @@ def train_encoder(
 
     Raises:
         TrainingError: TensorFlow is not installed, memory is short, or a label has too few pictures.
-        EncoderError: ImageNet's weights cannot be had.
+        EncoderError: the weights to begin with cannot be had.
         WorkspaceError: the folder of the runs may not be written.
     """
     keras = import_keras()
@@ -128,7 +130,9 @@ def train_encoder(
         parts["small", "train"], parts["photos", "train"], settings.photo_passes, settings.seed, epochs_done(run)
     )
     network, model = _networks(settings, len(classes), len(train))
-    if not epochs_done(run):
+    if not epochs_done(run) and settings.further:
+        vgg16.read_weights(model, destination)
+    elif not epochs_done(run):
         vgg16.load_imagenet(network, imagenet)
         _start_softmax(network, model, [parts["small", "train"], parts["photos", "train"]], settings.seed)
 

@@ -121,6 +121,21 @@ def test_a_stopped_run_goes_on_after_its_last_whole_epoch(tmp_path: Path) -> Non
     assert weights.is_file()
 
 
+def test_further_training_begins_with_the_weights_so_far(tmp_path: Path) -> None:
+    weights = tmp_path / "weights.h5"
+    train_encoder(small(), photos(), tmp_path / "runs", weights, settings=QUICK)
+    model = vgg16.classifier(vgg16.build(), 8)
+    vgg16.read_weights(model, weights)
+    before = model.get_weights()
+    # with no step to speak of, what comes out is what went in
+    still = replace(QUICK, epochs=1, learning_rate=1e-12, weight_decay=0.0, further=True)
+    run = train_encoder(small(), photos(), tmp_path / "runs", weights, settings=still)
+    vgg16.read_weights(model, weights)
+    for was, now in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_allclose(now, was, atol=1e-6)
+    assert run.settings["further"] is True
+
+
 def test_frozen_blocks_keep_their_weights_and_the_others_do_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
