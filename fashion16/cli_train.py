@@ -91,6 +91,9 @@ def train_encoder(
     split: SplitOption = None,
     imagenet: Annotated[Path | None, typer.Option(help="VGG-16's weights without its top, as .h5.")] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the small pictures.", min=1)] = EncoderSettings.epochs,
+    photo_passes: Annotated[int, typer.Option(help="Passes over the photos in each.", min=1)] = (
+        EncoderSettings.photo_passes
+    ),
     learning_rate: Annotated[float, typer.Option(help="At its peak.", min=0.0)] = EncoderSettings.learning_rate,
     seed: Annotated[int, typer.Option(help="Seed of order and views.")] = EncoderSettings.seed,
     further: Annotated[bool, typer.Option("--further", help="Begin with the weights trained so far.")] = False,
@@ -102,7 +105,9 @@ def train_encoder(
     """
     from fashion16 import encoder_making
 
-    settings = EncoderSettings(epochs=epochs, learning_rate=learning_rate, seed=seed, further=further)
+    settings = EncoderSettings(
+        epochs=epochs, photo_passes=photo_passes, learning_rate=learning_rate, seed=seed, further=further
+    )
     workspace = Workspace()
     with ClothingArchive(photos, split) as archive:
         with progress_bar("Reading photos") as reading:

@@ -45,9 +45,9 @@ def discriminant_projection(
             raise ValueError(f"received features {features.shape} and copies {copies.shape} for {dimensions}")
     between = np.mean([np.cov(features, rowvar=False, dtype=np.float64) for features, _ in kinds], axis=0)
     within = np.mean([_scatter(features, copies) for features, copies in kinds], axis=0)
+    within += SHRINKAGE * np.trace(within) / len(within) * np.eye(len(within))
     if shifts is not None and len(shifts):
         within += SHIFT_WEIGHT * shifts.T.astype(np.float64) @ shifts / len(shifts)
-    within += SHRINKAGE * np.trace(within) / len(within) * np.eye(len(within))
     p = len(within)
     _, directions = scipy.linalg.eigh(between, within, subset_by_index=(p - dimensions, p - 1))
     # Rotated at random, which changes no cosine, but spreads the variance evenly over the dimensions: the
