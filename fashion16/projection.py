@@ -11,9 +11,10 @@ import scipy.linalg
 from fashion16.lsh import Floats
 
 ROTATION_SEED = 16  # not the index's: its hyperplanes would be the embedding's axes
-# share of the mean variance that is added to the scatter within: a direction in which copies happen to agree
-# is not yet one to trust
-SHRINKAGE = 0.01
+# Share of the mean scatter within that is added in every direction. More of it keeps more of what tells categories
+# apart, less of it more of what tells pictures apart: on Fashion-MNIST's validation split 0.01 gave an accuracy of
+# 0.928 and R@1 of 0.969, 0.1 gave 0.934 and 0.961, 0.4 gave 0.935 and 0.936 (epoch 4 of the first run).
+SHRINKAGE = 0.1
 # how much more than a copy's a shift between kinds of pictures counts; chosen on the validation splits
 SHIFT_WEIGHT = 10.0
 # each kind's features, and those of distorted copies of the same pictures, row by row: (n, p) each

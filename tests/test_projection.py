@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from fashion16 import projection
 from fashion16.lsh import Floats
 from fashion16.projection import Pairs, discriminant_projection
 
@@ -19,7 +20,7 @@ def basis(seed: int, size: int = FEATURES) -> npt.NDArray[np.float64]:
     return np.linalg.qr(np.random.default_rng(seed).standard_normal((size, size)))[0]
 
 
-def photos(n: int, seed: int, axes: npt.NDArray[np.float64], nuisance: float = 10.0) -> Pairs:
+def photos(n: int, seed: int, axes: npt.NDArray[np.float64], nuisance: float = 2.0) -> Pairs:
     """Features of n pictures and their copies; light and pose vary more than garments do."""
     rng = np.random.default_rng(seed)
     garments = 3 + rng.standard_normal((n, GARMENT)) @ axes[:GARMENT]
@@ -78,7 +79,8 @@ def test_the_projection_has_its_shapes_and_is_the_same_each_time() -> None:
     np.testing.assert_array_equal(again[1], components)
 
 
-def test_copies_are_as_far_from_their_pictures_in_each_direction() -> None:
+def test_copies_are_as_far_from_their_pictures_in_each_direction(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projection, "SHRINKAGE", 0.001)  # which draws the directions together
     rng = np.random.default_rng(10)
     pictures = 20 * rng.standard_normal((2_000, 6)) @ rng.standard_normal((6, 6))
     copies = pictures + rng.standard_normal((2_000, 6)) * [1, 1, 2, 2, 3, 3] @ basis(10, 6)
@@ -153,3 +155,22 @@ def test_features_that_do_not_fit_are_refused_with_their_shapes(
         discriminant_projection([bad], dimensions)
     with pytest.raises(ValueError, match=message):
         discriminant_projection([(good[0], good[1]), bad], dimensions)
+
+
+def test_a_shift_between_kinds_of_pictures_is_left_out() -> None:
+    axes = basis(20)
+    pictures, copies = photos(400, 21, axes)
+    shift = axes[:1].astype(np.float32)  # along what tells garments apart as well
+    _, plain = discriminant_projection([(pictures, copies)], GARMENT)
+    _, shifted = discriminant_projection([(pictures, copies)], GARMENT, 30 * shift)
+
+    def lost(components: Floats) -> float:
+        """How far apart two pictures are that differ by the shift, against two that differ as garments do."""
+        other = axes[1:2].astype(np.float32)
+        return float(np.linalg.norm(shift @ components.T) / np.linalg.norm(other @ components.T))
+
+    assert lost(plain) > 0.5
+    assert lost(shifted) < 0.05
+    # no shifts are nothing to leave out
+    _, none = discriminant_projection([(pictures, copies)], GARMENT, np.zeros((0, FEATURES), np.float32))
+    np.testing.assert_array_equal(none, plain)
