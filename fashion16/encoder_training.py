@@ -130,11 +130,6 @@ def train_encoder(
         parts["small", "train"], parts["photos", "train"], settings.photo_passes, settings.seed, epochs_done(run)
     )
     network, model = _networks(settings, len(classes), len(train))
-    if not epochs_done(run) and settings.further:
-        vgg16.read_weights(model, destination)
-    elif not epochs_done(run):
-        vgg16.load_imagenet(network, imagenet)
-        _start_softmax(network, model, [parts["small", "train"], parts["photos", "train"]], settings.seed)
 
     def validate() -> dict[str, float]:
         """Both kinds count the same, however many pictures each has."""
@@ -146,6 +141,13 @@ def train_encoder(
             figures[f"val_{key}"] = (figures[f"val_small_{key}"] + figures[f"val_photos_{key}"]) / 2
         return figures
 
+    begun_with = None
+    if settings.further:
+        vgg16.read_weights(model, destination)
+        begun_with = validate()["val_accuracy"]  # what comes out has to be better
+    elif not epochs_done(run):
+        vgg16.load_imagenet(network, imagenet)
+        _start_softmax(network, model, [parts["small", "train"], parts["photos", "train"]], settings.seed)
     seconds = fit(
         model,
         run,
@@ -155,16 +157,22 @@ def train_encoder(
         report,
         validate,
         settings.patience,
+        begun_with,
     )
-    model.load_weights(best_weights(run))
-    vgg16.write_weights(model, destination)
-    history = run.history()
-    best = history.loc[history["val_accuracy"].idxmax()]
+    accuracies = run.history()["val_accuracy"]
+    best_epoch = int(accuracies.idxmax()) + 1  # 0: none was better than what the run began with
+    if begun_with is not None and begun_with >= accuracies.max():
+        best_epoch = 0
+        vgg16.read_weights(model, destination)
+    else:
+        model.load_weights(best_weights(run))
+        vgg16.write_weights(model, destination)
+    figures = validate()
     run.finish(
         {
-            "best_epoch": int(best["epoch"]) + 1,
-            "validation_accuracy_small": round(float(best["val_small_accuracy"]), 4),
-            "validation_accuracy_photos": round(float(best["val_photos_accuracy"]), 4),
+            "best_epoch": best_epoch,
+            "validation_accuracy_small": round(figures["val_small_accuracy"], 4),
+            "validation_accuracy_photos": round(figures["val_photos_accuracy"], 4),
             "pictures": {f"{name}, {split}": len(part.pictures) for (name, split), part in parts.items()},
             "seconds": round(seconds, 1),
             "dtype": dtype_policy(settings.bfloat16),

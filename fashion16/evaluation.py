@@ -200,7 +200,7 @@ def small_data(
                 for rows in (np.flatnonzero(labels == name) for name in np.unique(labels))
             ]
         )
-        head = Head.fit(embeddings[chosen], labels[chosen], digest, 0, c=0.03)
+        head = Head.fit(embeddings[chosen], labels[chosen], digest, 0)
         hits = int((head.predict(test_embeddings) == test_labels).sum())
         points.append({"per_category": size, "accuracy": Figure.share(hits, len(test_labels))})
     return points

@@ -93,6 +93,7 @@ def fit(
     report: Report | None = None,
     validate: Callable[[], dict[str, float]] | None = None,
     patience: int | None = None,
+    at_least: float | None = None,
 ) -> float:
     """Train a compiled network, from the run's last whole epoch on; the best epoch's weights stay in the run.
 
@@ -101,6 +102,7 @@ def fit(
         data: what Keras's `fit` is given to train and, without `validate`, to validate on.
         validate: called at the end of an epoch; its figures, `val_accuracy` among them, go into the history.
         patience: stop after so many epochs without a better `val_accuracy`.
+        at_least: weights are kept only when their `val_accuracy` is above this.
 
     Returns:
         The seconds of all epochs, those before an interruption with them.
@@ -109,7 +111,7 @@ def fit(
 
     run.keep_epochs(epochs_done(run))
     history = run.history()
-    best = float(history["val_accuracy"].max()) if len(history) else None
+    best = max([*history.get("val_accuracy", []), *([] if at_least is None else [at_least])], default=None)
     if patience is not None and _tired(history.get("val_accuracy", []), patience):
         return float(history["seconds"].sum())  # killed between its last epoch and its end
     run.resume_folder.mkdir(parents=True, exist_ok=True)

@@ -136,6 +136,19 @@ def test_further_training_begins_with_the_weights_so_far(tmp_path: Path) -> None
     assert run.settings["further"] is True
 
 
+def test_weights_that_got_no_better_are_left_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = tmp_path / "weights.h5"
+    first = train_encoder(small(), photos(), tmp_path / "runs", weights, settings=replace(QUICK, epochs=9))
+    before = weights.read_bytes()
+    # steps so long that the network is spoilt
+    spoiling = replace(QUICK, epochs=1, learning_rate=5.0, further=True)
+    run = train_encoder(small(), photos(), tmp_path / "runs", weights, settings=spoiling)
+    assert weights.read_bytes() == before
+    assert run.result["best_epoch"] == 0
+    for figure in ("validation_accuracy_small", "validation_accuracy_photos"):
+        assert run.result[figure] == pytest.approx(first.result[figure], abs=0.03)
+
+
 def test_frozen_blocks_keep_their_weights_and_the_others_do_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
