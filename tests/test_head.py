@@ -386,7 +386,7 @@ def test_a_reference_of_several_categories_goes_where_it_is_likeliest() -> None:
     own, labels = np.concatenate([own, boots]), np.concatenate([labels, np.full(100, "Ankle boot")])
     # “Shoes” may be both; these lie beside the boots
     shoes = References(boots[:20] + np.float32(0.01), np.full(20, "Shoes"), "digest")
-    head = Head.fit(own, labels, "digest", 0, references=shoes)
+    head = Head.fit(own, labels, "digest", 0, c=0.3, references=shoes)
     assert set(head.predict(shoes.embeddings)) == {"Ankle boot"}
     assert (head.predict(own) == labels).mean() > 0.95
 
