@@ -15,7 +15,7 @@ from fashion16.workspace import ROOT_VARIABLE, Workspace
 from tests.conftest import REPOSITORY
 
 LEVELS = (
-    ("errors", "atomic", "sealed", "images", "distortions", "lsh", "garments", "projection"),
+    ("errors", "atomic", "sealed", "images", "distortions", "lsh", "garments", "projection", "label_tables"),
     (
         "augmentation",
         "batches",
@@ -24,6 +24,7 @@ LEVELS = (
         "runs",
         "fitting",
         "clothing",
+        "heap_files",
         "encoder",
         "references",
         "head",
@@ -42,6 +43,7 @@ LEVELS = (
         "embedding",
         "evaluation",
         "photo_quality",
+        "heaps",
     ),
     ("collection", "workspace", "doctor", "quality", "encoder_making"),
     ("terminal",),
@@ -65,6 +67,8 @@ ARROWS = {
     ("encoder_making", "workspace"),
     ("batches", "augmentation"),
     ("fitting", "runs"),
+    ("label_tables", "errors"),
+    ("heap_files", "clothing"),
     ("head", "references"),
     ("photo_quality", "evaluation"),
     ("photo_quality", "search"),
