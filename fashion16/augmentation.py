@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
+from fashion16.distortions import saved_as_jpeg
 from fashion16.images import Pixels, border_colour
 
 SMALL = 28  # pixels a side of a photo made to look like Fashion-MNIST
@@ -52,7 +52,7 @@ def view(picture: Pixels, side: int, strength: Strength, rng: np.random.Generato
         if reach:
             sheet = enhancer(sheet).enhance(rng.uniform(1 - reach, 1 + reach))
     if rng.random() < strength.jpeg:
-        sheet = _saved_as_jpeg(sheet, int(rng.integers(30, 90)))
+        sheet = saved_as_jpeg(sheet, int(rng.integers(30, 90)))
     pixels = np.array(sheet)
     if rng.random() < strength.erase:
         _erase(pixels, rng)
@@ -96,12 +96,6 @@ def _dress(sheet: Image.Image, rng: np.random.Generator) -> Image.Image:
         return ImageOps.invert(sheet)
     ground, garment = rng.integers(0, 256, (2, 3))
     return ImageOps.colorize(sheet, tuple(ground.tolist()), tuple(garment.tolist()))
-
-
-def _saved_as_jpeg(sheet: Image.Image, quality: int) -> Image.Image:
-    out = io.BytesIO()
-    sheet.save(out, "JPEG", quality=quality)
-    return Image.open(out).convert("RGB")
 
 
 def _erase(pixels: Pixels, rng: np.random.Generator) -> None:

@@ -11,7 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from fashion16.errors import TrainingError
-from fashion16.fitting import LabelledPictures, Report, best_weights, dtype_policy, fit, git_commit, import_keras
+from fashion16.fitting import (
+    LabelledPictures,
+    Report,
+    best_weights,
+    computing_in,
+    dtype_policy,
+    fit,
+    git_commit,
+    import_keras,
+)
 from fashion16.runs import Run
 
 NAME = "category-cnn"
@@ -98,13 +107,9 @@ def _network(settings: CategorySettings, parts: Parts, n_categories: int) -> tup
     from fashion16 import category_cnn
 
     dtype = dtype_policy(settings.bfloat16)
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype)
-    try:
-        mean = parts["train"][0].mean(axis=0, dtype=np.float64).astype(np.float32) / 255
+    mean = parts["train"][0].mean(axis=0, dtype=np.float64).astype(np.float32) / 255
+    with computing_in(dtype):
         network = category_cnn.build(n_categories, mean)
-    finally:
-        keras.config.set_dtype_policy(before)
     steps = settings.epochs * _batches(settings, parts)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps) if settings.decay else None
     network.compile(

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fashion16 import __version__, cli_train
-from fashion16.cli_train import SplitOption, build_index
+from fashion16.cli_train import CollectionArgument, SplitOption, build_index
 from fashion16.clothing import ClothingArchive
 from fashion16.encoder import Encoder
 from fashion16.errors import Fashion16Error, SearchError
@@ -31,7 +31,6 @@ app = typer.Typer(
 app.add_typer(cli_train.train, name="train")
 app.command("encoder")(cli_train.export_encoder)
 
-CollectionArgument = Annotated[str, typer.Argument(help="The collection's name.", metavar="NAME")]
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="The collection's name.", metavar="NAME")]
 
 

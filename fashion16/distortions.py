@@ -31,6 +31,11 @@ def distort(picture: Pixels, rng: np.random.Generator) -> Pixels:
     photo = photo.crop((int(left), int(top), int(left) + width, int(top) + height))
     for enhancer in (ImageEnhance.Brightness, ImageEnhance.Contrast):
         photo = enhancer(photo).enhance(rng.uniform(1 - LIGHT, 1 + LIGHT))
+    return np.asarray(saved_as_jpeg(photo, JPEG_QUALITY))
+
+
+def saved_as_jpeg(photo: Image.Image, quality: int) -> Image.Image:
+    """`photo` as it comes back from a JPEG of this quality, in [1, 95]."""
     out = io.BytesIO()
-    photo.save(out, "JPEG", quality=JPEG_QUALITY)
-    return np.asarray(Image.open(out))
+    photo.save(out, "JPEG", quality=quality)
+    return Image.open(out)

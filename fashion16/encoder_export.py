@@ -118,13 +118,14 @@ def export_encoder(
     with replacing(folder / "encoder.tflite") as path:
         vgg16.export(network, path)
         served = path.read_bytes()
+    served_network = LiteNetwork(served)
     parity = {}
     embeddings = {}
     for kind, sample in training.items():
         rows = (pairs[kind][0] - mean) @ components.T
         embeddings[kind] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         head = Head.fit(embeddings[kind], sample.labels, "", 0)
-        parity[kind] = _compare(network, LiteNetwork(served), head, validation[kind], card)
+        parity[kind] = _compare(network, served_network, head, validation[kind], card)
     card = replace(
         card,
         digest=hashlib.sha256(served).hexdigest(),

@@ -17,6 +17,7 @@ from fashion16.fitting import (
     LabelledPictures,
     Report,
     best_weights,
+    computing_in,
     dtype_policy,
     epochs_done,
     fit,
@@ -188,13 +189,9 @@ def _networks(settings: EncoderSettings, n_classes: int, steps: int) -> tuple[An
 
     from fashion16 import network as vgg16
 
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype_policy(settings.bfloat16))
-    try:
+    with computing_in(dtype_policy(settings.bfloat16)):
         network = vgg16.build()
         model = vgg16.classifier(network, n_classes)
-    finally:
-        keras.config.set_dtype_policy(before)
     for layer in network.layers:
         if layer.name.startswith(tuple(f"block{n + 1}_conv" for n in range(settings.frozen_blocks))):
             layer.trainable = False

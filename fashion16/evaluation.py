@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 
 from fashion16.distortions import distort
 from fashion16.encoder import encode_all
-from fashion16.garments import share_a_class
+from fashion16.garments import allowed
 from fashion16.head import Head, calibration_curve, expected_calibration_error
 from fashion16.images import Pixels
 from fashion16.index import CategoryIndex, K
@@ -90,12 +90,10 @@ def label_retrieval(searcher: Searcher, ids: Ids, embeddings: Floats, label_of: 
     Both ways: classified first and then within the category, and directly in all categories. A result is
     relevant when it carries the query's label.
     """
-    predicted = searcher.head.predict(embeddings)
     figures = {}
-    for way in ("in_category", "direct"):
+    for way, places in _ways(searcher, embeddings):
         precisions, averages = np.zeros(len(ids)), np.zeros(len(ids))
-        for row, item_id in enumerate(ids):
-            where = [str(predicted[row])] if way == "in_category" else searcher.index.categories
+        for row, (item_id, where) in enumerate(zip(ids, places, strict=True)):
             found = searcher.index.search(embeddings[row : row + 1], where, K + 1).ids[0]
             found = found[(found != item_id) & (found >= 0)][:K]
             relevant = np.array([label_of[int(i)] == label_of[int(item_id)] for i in found])
@@ -103,6 +101,13 @@ def label_retrieval(searcher: Searcher, ids: Ids, embeddings: Floats, label_of: 
             averages[row] = average_precision(relevant)
         figures[way] = {"precision_at_20": Figure.mean(precisions), "map_at_20": Figure.mean(averages)}
     return figures
+
+
+def _ways(searcher: Searcher, embeddings: Floats) -> list[tuple[str, list[Sequence[str]]]]:
+    """Where each of the embeddings (n, d) is searched, in each of the two ways."""
+    predicted = searcher.head.predict(embeddings)
+    everywhere = searcher.index.categories
+    return [("in_category", [[str(name)] for name in predicted]), ("direct", [everywhere] * len(predicted))]
 
 
 def average_precision(relevant: npt.NDArray[np.bool_]) -> float:
@@ -118,12 +123,10 @@ def instance_retrieval(searcher: Searcher, ids: Ids, picture: Callable[[int], Pi
     rng = np.random.default_rng(SEED)
     copies = (distort(picture(int(item_id)), rng) for item_id in ids)
     embeddings = encode_all(searcher.encoder, copies, searcher.side)
-    predicted = searcher.head.predict(embeddings)
     figures = {}
-    for way in ("in_category", "direct"):
+    for way, places in _ways(searcher, embeddings):
         ranks = np.full(len(ids), -1)
-        for row, item_id in enumerate(ids):
-            where = [str(predicted[row])] if way == "in_category" else searcher.index.categories
+        for row, (item_id, where) in enumerate(zip(ids, places, strict=True)):
             at = np.flatnonzero(searcher.index.search(embeddings[row : row + 1], where, K).ids[0] == item_id)
             ranks[row] = at[0] if len(at) else -1
         figures[way] = {
@@ -167,8 +170,7 @@ def counterparts(head: Head, embeddings: Floats, labels: Labels) -> dict[str, An
     It is right when its category and the label may mean the same garment. Labels that mean none of its categories
     are left out.
     """
-    possible = np.array([[share_a_class(label, name) for name in head.categories] for label in np.unique(labels)])
-    rows = possible[np.searchsorted(np.unique(labels), labels)]
+    rows = allowed(labels, head.categories)
     kept = rows.any(axis=1)
     order = np.argsort(-head.probabilities(embeddings[kept]), axis=1)
     right = np.take_along_axis(rows[kept], order, axis=1)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -204,6 +205,19 @@ def best_weights(run: Run) -> Path:
 def dtype_policy(bfloat16: bool) -> str:
     """Keras's policy: 16 bits to compute in where they are wanted and the processor has them."""
     return "mixed_bfloat16" if bfloat16 and has_bfloat16() else "float32"
+
+
+@contextmanager
+def computing_in(policy: str) -> Iterator[None]:
+    """Layers made in the block compute by this policy of Keras's; those made later don't."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def has_bfloat16() -> bool:

@@ -49,6 +49,14 @@ def targets(labels: Sequence[str] | npt.NDArray[np.str_], classes: Sequence[str]
     return rows
 
 
+def allowed(labels: npt.NDArray[np.str_], categories: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Whether a garment with each label (n,) may rightly be put into each category, shape (n, c)."""
+    names, which = np.unique(labels, return_inverse=True)
+    table = np.array([[share_a_class(str(name), str(other)) for other in categories] for name in names], bool)
+    found: npt.NDArray[np.bool_] = table.reshape(len(names), len(categories))[which]
+    return found
+
+
 def share_a_class(label: str, category: str) -> bool:
     """Whether a garment with this label may rightly be put into this category of another data set."""
     return not set(classes_of(label)).isdisjoint(classes_of(category))

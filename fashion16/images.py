@@ -163,6 +163,7 @@ def _to_eight_bits(picture: Image.Image) -> Image.Image:
 
 
 def border_colour(photo: Pixels) -> tuple[int, ...] | int:
+    """The median of the outermost pixels of `photo`, (h, w) or (h, w, 3): what its ground most likely is."""
     edges = np.concatenate([photo[0], photo[-1], photo[:, 0], photo[:, -1]])
     middle = np.median(edges, axis=0).astype(int)
     return int(middle) if photo.ndim == 2 else tuple(int(channel) for channel in middle)

@@ -9,9 +9,9 @@ import numpy as np
 
 from fashion16 import evaluation
 from fashion16.clothing import ClothingArchive
-from fashion16.encoder import EncodesPictures, encode_stream
+from fashion16.encoder import EncodesPictures, encode_all
 from fashion16.head import Head
-from fashion16.images import read_photo, to_network
+from fashion16.images import read_photo
 from fashion16.index import CategoryIndex
 from fashion16.search import Searcher
 
@@ -40,8 +40,7 @@ def measure_photos(
     rng = np.random.default_rng(evaluation.SEED)
     photos = [photo for at, photo in enumerate(archive.photos) if not (quick and photo.split == "train" and at % 10)]
     say("encoding the photos")
-    stream = (to_network(read_photo(archive.read(photo)), side) for photo in photos)
-    embeddings = np.concatenate(list(encode_stream(encoder, stream)))
+    embeddings = encode_all(encoder, (read_photo(archive.read(photo)) for photo in photos), side)
     labels = np.array([photo.label or NO_LABEL for photo in photos])
     splits = np.array([photo.split for photo in photos])
     in_subset = np.array([photo.in_subset for photo in photos])

@@ -86,8 +86,9 @@ def evaluate(
     report["few_labels"] = evaluation.small_data(
         stored[train], known.labels[train], embeddings, today.labels[test], searcher.encoder.digest
     )
-    photos = _earlier_photos(workspace, collection, report)
-    if archive:
+    if archive is None:
+        photos = _earlier_photos(workspace, collection, report)
+    else:
         side = EncoderCard.read(workspace.encoder_folder / "encoder.json").side
         photos = measure_photos(searcher.encoder, side, searcher.head, archive, quick, say)
     if photos:

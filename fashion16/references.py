@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from fashion16 import sealed
 from fashion16.errors import EncoderError
-from fashion16.garments import share_a_class
+from fashion16.garments import allowed
 from fashion16.lsh import Floats
 from fashion16.sealed import Seal
 
@@ -40,10 +40,7 @@ class References:
 
     def allowed(self, categories: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Whether each reference may rightly be put into each category, shape (r, c)."""
-        names, which = np.unique(self.labels, return_inverse=True)
-        table = np.array([[share_a_class(str(name), str(other)) for other in categories] for name in names], bool)
-        found: npt.NDArray[np.bool_] = table.reshape(len(names), len(categories))[which]
-        return found
+        return allowed(self.labels, categories)
 
     def write(self, path: Path) -> None:
         """Write the references beside `path`, as float16, then move them over.
