@@ -15,7 +15,7 @@ from time import perf_counter
 import numpy as np
 from PIL import Image
 
-from fashion16.catalogue import Labels
+from fashion16.catalogue_rows import Labels
 from fashion16.collection import Collection
 from fashion16.encoder import Encoder, encode_all
 from fashion16.images import read_photo, to_network

@@ -5,18 +5,25 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from fashion16.catalogue import Catalogue, Correction, Item
+from fashion16.catalogue import Catalogue
+from fashion16.catalogue_rows import Correction, Item
 from fashion16.errors import DataError
 from fashion16.images import Pixels, encode_jpeg, to_data_uri
 from fashion16.search import Answer, Classified, Result, Searcher
 
 THUMBNAIL_SIDE = 200
 LOOK_EVERY = 1.0  # seconds between looks for other processes' corrections: a look may cross a network
+
+
+class Pictures(Protocol):
+    """Where a collection's pictures come from."""
+
+    def of(self, item: Item) -> Pixels:
+        """The item's picture, (h, w) or (h, w, 3); raises DataError where it is missing."""
 
 
 class Collection:
@@ -26,7 +33,7 @@ class Collection:
         self,
         name: str,
         catalogue: Catalogue,
-        pictures: npt.NDArray[np.uint8],
+        pictures: Pictures,
         searcher: Searcher,
         index_revision: int,
     ) -> None:
@@ -99,9 +106,7 @@ class Collection:
         Raises:
             DataError: its picture is missing.
         """
-        if item.position is None or not 0 <= item.position < len(self._pictures):
-            raise DataError(f"The picture of item {item.id} is missing. Import the collection again.")
-        return np.asarray(self._pictures[item.position])
+        return self._pictures.of(item)
 
     def thumbnail(self, item: Item, side: int = THUMBNAIL_SIDE) -> str:
         """The item's picture as a small JPEG in a data URI.
@@ -135,7 +140,9 @@ class Collection:
             by_label[label].append(item_id)
         for label, ids in by_label.items():
             known = index.known(ids)
-            if label is None:
-                index.remove(known)
-            else:
+            if label is not None:
                 index.move(known, label)
+            elif known:
+                predicted = self.searcher.head.predict(index.embeddings(known))
+                for category in np.unique(predicted):
+                    index.move(np.array(known)[predicted == category], str(category))

@@ -11,6 +11,7 @@ import numpy as np
 
 from fashion16.collection import Collection
 from fashion16.errors import Fashion16Error
+from fashion16.head import LEARNABLE
 from fashion16.importers import Progress
 from fashion16.workspace import Workspace
 
@@ -56,7 +57,7 @@ def _versions() -> Finding:
 
 
 def _ids(opened: Collection) -> Finding:
-    today = opened.catalogue.labels()
+    today = opened.catalogue.active()
     index = opened.searcher.index
     indexed = np.concatenate([np.zeros(0, np.int64), *(p.ids for p in index.partitions.values())])
     lost, strange = np.setdiff1d(today.ids, indexed), np.setdiff1d(indexed, today.ids)
@@ -74,19 +75,27 @@ def _categories(opened: Collection) -> Finding:
     index = opened.searcher.index
     wrong = 0
     for category, partition in index.partitions.items():
-        wrong += len(np.setdiff1d(partition.ids, today.ids[today.labels == category]))
-    unknown = set(index.categories) - set(opened.searcher.head.categories)
+        # an item without a label lies where the head puts it
+        wrong += len(np.intersect1d(partition.ids, today.ids[today.labels != category]))
+    counts = opened.catalogue.label_counts()
+    small = {label for label, n in counts.items() if n < LEARNABLE}
+    learnable = set(counts) - small
+    # with fewer than two, the head is the encoder's own
+    unknown = learnable - set(opened.searcher.head.categories) if len(learnable) > 1 else set()
     if wrong or unknown:
         facts = (
             f"{wrong:,} items lie in another category than their label says; the head does not know "
             f"{sorted(unknown) or 'none'}. Run: fashion16 index {opened.name}"
         )
         return Finding("categories", False, facts)
-    return Finding("categories", True, f"{len(index.categories)}, each item in that of its label")
+    facts = f"{len(index.categories)}, each item in that of its label"
+    if small:
+        facts += f"; too small to learn: {', '.join(f'{label} ({counts[label]})' for label in sorted(small))}"
+    return Finding("categories", True, facts)
 
 
 def _pictures(opened: Collection) -> Finding:
-    ids = opened.catalogue.labels().ids
+    ids = opened.catalogue.active().ids
     sample = ids[:: max(1, len(ids) // 500)]
     try:
         for item_id in sample:

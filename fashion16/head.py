@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fashion16 import sealed
+from fashion16.catalogue_rows import Labels
 from fashion16.errors import HeadError
+from fashion16.garments import all_classes
 from fashion16.lsh import Floats
 from fashion16.references import References
 from fashion16.sealed import Seal
@@ -23,6 +25,8 @@ FORMAT_VERSION = 1
 DEFAULT_C = 0.003
 # what all references together count for, against the collection's own pictures; chosen on the validation splits
 REFERENCE_WEIGHT = 0.3
+# pictures of a label below which a head would learn those pictures and not the garment
+LEARNABLE = 10
 BINS = 15  # of the calibration curve, as in Guo et al.
 HONEST_ENOUGH = 0.03  # expected calibration error up to which probabilities are left as they are
 
@@ -107,6 +111,41 @@ class Head:
         else:
             weights, bias = _with_references(embeddings, columns, references.embeddings[useful], allowed[useful], c)
         return cls(weights, bias, tuple(str(name) for name in categories), encoder_digest, label_revision)
+
+    @classmethod
+    def of_collection(
+        cls, embeddings: Floats, today: Labels, encoder_digest: str, references: References | None
+    ) -> Head:
+        """The head of a collection with these embeddings (n, d) and labels: fitted on its training split, calibrated
+        on its validation split.
+
+        Labels with too few pictures are not learnt. Where fewer than two labels can be learnt, the categories are
+        the garments that the encoder was trained to tell apart, and the head is fitted on the references alone.
+
+        Raises:
+            HeadError: there is nothing to tell apart, and there are no references.
+        """
+        too_small = [
+            label for label, n in zip(*np.unique(today.labels, return_counts=True), strict=True) if n < LEARNABLE
+        ]
+        known = (today.labels != "") & ~np.isin(today.labels, too_small)
+        train, check = known & (today.splits == "train"), known & (today.splits == "validation")
+        if references is not None and len(np.unique(today.labels[train])) < 2:
+            return cls.of_references(references, today.revision)
+        head = cls.fit(embeddings[train], today.labels[train], encoder_digest, today.revision, references=references)
+        return head.calibrated(embeddings[check], today.labels[check])
+
+    @classmethod
+    def of_references(cls, references: References, label_revision: int = 0) -> Head:
+        """A head for pictures without labels: its categories are the garments that the encoder can tell apart."""
+        names = all_classes(references.labels.tolist())
+        allowed = references.allowed(names)
+        own = np.isin(references.labels, names)
+        columns = np.searchsorted(names, references.labels[own])
+        weights, bias = _with_references(
+            references.embeddings[own], columns, references.embeddings[~own], allowed[~own], DEFAULT_C
+        )
+        return cls(weights, bias, names, references.encoder_digest, label_revision)
 
     def probabilities(self, embeddings: Floats) -> Floats:
         """One probability per category, shape (n, c), float32; each row sums to 1."""

@@ -12,6 +12,9 @@ from __future__ import annotations
 import base64
 import io
 import struct
+import threading
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +30,13 @@ Image.MAX_IMAGE_PIXELS = None
 MAX_BYTES = 40 * 2**20
 # A 50-megapixel phone fits; as RGBA this takes 256 MB while it is decoded, a quarter of a small host.
 MAX_PIXELS = 64_000_000
+# Above this, decoding takes up to a quarter of a gigabyte: two at once would be too much for a small host.
+LARGE = 16_000_000
+_one_at_a_time = threading.Lock()
 # The network sees 224 pixels and the page about 700: more would only cost memory.
 WORKING_SIDE = 1024
+LOSSLESS_SIDE = 64
+THUMBNAIL_QUALITY = 92
 # MPO, the format of some phones and 3-D cameras, is read as JPEG and has no reader of its own
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 FORMAT_NAMES = "JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF"
@@ -42,13 +50,34 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+SIDEWAYS = frozenset({5, 6, 7, 8})  # those that exchange width and height
+
+
+@dataclass(frozen=True)
+class DecodedPicture:
+    """A picture's pixels, RGB (h, w, 3), and what its file says of itself.
+
+    Attributes:
+        format: one of FORMATS, or MPO.
+        width, height: of the file's picture, upright, before anything was made smaller.
+    """
+
+    pixels: Pixels
+    format: str
+    width: int
+    height: int
 
 
 def read_photo(data: bytes) -> Pixels:
-    """The picture in `data` as RGB, shape (h, w, 3), uint8, its longer side at most 1,024.
+    """The pixels that `read_picture` finds; raises what it raises."""
+    return read_picture(data).pixels
+
+
+def read_picture(data: bytes) -> DecodedPicture:
+    """The picture in `data`, its pixels RGB, shape (h, w, 3), uint8, the longer side at most 1,024.
 
     Upright by its EXIF orientation; transparency on white; 16 bits scaled to 8; CMYK and grey converted;
-    of an animation the first frame.
+    of an animation the first frame. Of large pictures one at a time is decoded, whatever the threads.
 
     Raises:
         NotAPictureError, DamagedPictureError, PictureTooLargeError: a sentence for the user in each.
@@ -63,8 +92,11 @@ def read_photo(data: bytes) -> Pixels:
             raise PictureTooLargeError(width * height, MAX_PIXELS, "pixels")
         # libjpeg can decode at a half, a quarter or an eighth: a large photo opens several times faster
         picture.draft("RGB", (WORKING_SIDE, WORKING_SIDE))
-        picture.load()
-        return np.asarray(_upright_rgb(picture))
+        with _one_at_a_time if width * height > LARGE else nullcontext():
+            picture.load()
+            turned = picture.getexif().get(ExifTags.Base.Orientation, 1) in SIDEWAYS
+            size = (height, width) if turned else (width, height)
+            return DecodedPicture(np.asarray(_upright_rgb(picture)), str(picture.format), *size)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -127,6 +159,34 @@ def encode_jpeg(photo: Pixels, side: int) -> bytes:
     out = io.BytesIO()
     picture.resize(size, Image.Resampling.BICUBIC).save(out, "JPEG", quality=88)
     return out.getvalue()
+
+
+def encode_thumbnail(photo: Pixels, side: int) -> bytes:
+    """`photo` no larger than `side`: as a JPEG, or without loss as a PNG where it has at most 64 pixels a side.
+
+    A small picture's every pixel is seen by the network, and as a PNG it takes no more room.
+    """
+    picture = Image.fromarray(photo)
+    lossless = max(picture.size) <= LOSSLESS_SIDE
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    if lossless:
+        picture.save(out, "PNG", compress_level=1)
+    else:
+        picture.save(out, "JPEG", quality=THUMBNAIL_QUALITY)
+    return out.getvalue()
+
+
+def decode_thumbnail(data: bytes) -> Pixels:
+    """What `encode_thumbnail` made, RGB, shape (h, w, 3).
+
+    Raises:
+        DamagedPictureError: it is no such picture.
+    """
+    try:
+        return np.asarray(Image.open(io.BytesIO(data), formats=("JPEG", "PNG")).convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DamagedPictureError("A stored thumbnail is damaged. Import the collection again.") from error
 
 
 def to_data_uri(jpeg: bytes) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from fashion16.catalogue_rows import ImportedItem
 from fashion16.errors import DamagedDataError, MissingDataError
 
 # done and total, in bytes or items; called often, so keep it cheap
@@ -81,17 +82,6 @@ FILES = (
         "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     ),
 )
-
-
-@dataclass(frozen=True)
-class ImportedItem:
-    """One picture's row for the catalogue; `position` is its place in the pictures array."""
-
-    position: int
-    sha256: str
-    label: str
-    split: str
-    source: str
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,40 @@ def _m1_items_and_corrections(connection: sa.Connection) -> None:
     first.create_all(connection)
 
 
-STEPS: tuple[Callable[[sa.Connection], None], ...] = (_m1_items_and_corrections,)
+def _m2_sizes_and_imports(connection: sa.Connection) -> None:
+    table = sa.Table("items", sa.MetaData(), schema=connection.schema_for_object(migrations))
+    quoted = connection.dialect.identifier_preparer.format_table(table)
+    for column in ("width INTEGER", "height INTEGER", "fetched_at VARCHAR(40)"):
+        connection.exec_driver_sql(f"ALTER TABLE {quoted} ADD COLUMN {column}")
+    second = sa.MetaData()
+    sa.Table(
+        "imports",
+        second,
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("location", sa.Text, nullable=False),
+        # as JSON: the table and its columns, as the user named them
+        sa.Column("choices", sa.Text, nullable=False),
+        sa.Column("began_at", sa.String(40), nullable=False),
+        # NULL while it runs, and where it was cut short
+        sa.Column("ended_at", sa.String(40), nullable=True),
+        sa.Column("added", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("unchanged", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("relabelled", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("passed_over", sa.Integer, nullable=False, server_default="0"),
+        sqlite_autoincrement=True,
+    )
+    sa.Table(
+        "refusals",
+        second,
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("import_id", sa.Integer, sa.ForeignKey("imports.id"), nullable=False, index=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+    )
+    second.create_all(connection)
+
+
+STEPS: tuple[Callable[[sa.Connection], None], ...] = (_m1_items_and_corrections, _m2_sizes_and_imports)
 
 
 def is_current(connection: sa.Connection) -> bool:

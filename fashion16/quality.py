@@ -14,6 +14,7 @@ from fashion16 import evaluation
 from fashion16.atomic import replacing
 from fashion16.clothing import ClothingArchive
 from fashion16.encoder import EncoderCard, encode_all
+from fashion16.errors import DataError
 from fashion16.evaluation import Figure
 from fashion16.index import CategoryIndex
 from fashion16.photo_quality import measure_photos
@@ -52,9 +53,11 @@ def evaluate(
     test = np.flatnonzero(today.splits == "test")
     test = np.sort(rng.choice(test, min(sizes["test"], len(test)), replace=False))
 
+    if not len(test):
+        raise DataError(f"“{collection}” has no labelled pictures in its test split, so nothing can be measured.")
     say("encoding the test pictures")
-    pictures = workspace.pictures(collection)
-    embeddings = encode_all(searcher.encoder, (pictures[at] for at in today.positions[test]), searcher.side)
+    pictures = workspace.rows(collection)
+    embeddings = encode_all(searcher.encoder, (pictures[int(row)] for row in today.rows[test]), searcher.side)
     say("categories")
     report: dict[str, Any] = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),

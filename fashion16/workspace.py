@@ -1,24 +1,16 @@
-"""Where everything lies on disk, and how the rooms are wired together.
-
-models/encoder/               weights.h5, as trained; encoder.tflite, as served, its card, parity.json,
-                              references.h5; runs/, the training runs
-models/<collection>/          head.h5, the softmax head; evaluation.json
-indexes/<collection>.h5       the hash index
-data/<collection>/            pictures.npy, catalogue.sqlite, embeddings-<encoder>.npy
-data/downloads/               data sets as they were fetched
-"""
+"""How the rooms are wired together: importing, embedding, building and opening a collection."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from fashion16.atomic import replacing
-from fashion16.catalogue import Catalogue, Labels
+from fashion16.catalogue import Catalogue
+from fashion16.catalogue_rows import ImportedItem, Labels
 from fashion16.collection import Collection
 from fashion16.embedding import embed_pictures
 from fashion16.encoder import Encoder, EncoderCard
@@ -33,85 +25,32 @@ from fashion16.errors import (
 )
 from fashion16.fitting import LabelledPictures
 from fashion16.head import Head
-from fashion16.importers import FashionMNIST, ImportedItem, Progress, find_fashion_mnist
+from fashion16.images import Pixels
+from fashion16.importers import FashionMNIST, Progress, find_fashion_mnist
 from fashion16.index import N_BITS, SEED, CategoryIndex
 from fashion16.index_file import IndexHeader, read_index, write_index
+from fashion16.layout import ROOT_VARIABLE, Layout, check_name
 from fashion16.lsh import Floats
+from fashion16.picture_store import ArrayPictures, PictureStore, StoredPictures
 from fashion16.references import References
 from fashion16.search import Searcher
 
 DEFAULT_COLLECTION = "fashion-mnist"
-ROOT_VARIABLE = "FASHION16_HOME"
-DATABASE_VARIABLE = "FASHION16_DATABASE_URL"
 
 
-class Workspace:
-    """A folder with models, indexes and data. The only class that knows the names of files in it."""
-
-    def __init__(self, root: Path | None = None, database_url: str | None = None) -> None:
-        """Open the workspace at `root`, else at FASHION16_HOME, else at the repository this file lies in.
-
-        Args:
-            database_url: where the catalogues are kept; else FASHION16_DATABASE_URL, else SQLite files.
-        """
-        here = Path(__file__).resolve().parent.parent
-        self.root = (root or Path(os.environ.get(ROOT_VARIABLE) or here)).resolve()
-        self.database_url = database_url or os.environ.get(DATABASE_VARIABLE) or None
-
-    @property
-    def encoder_folder(self) -> Path:
-        """Where the served encoder lies."""
-        return self.root / "models" / "encoder"
-
-    @property
-    def runs_folder(self) -> Path:
-        """Where training runs are kept."""
-        return self.encoder_folder / "runs"
-
-    @property
-    def weights_file(self) -> Path:
-        """The trained weights that the served encoder was made of."""
-        return self.encoder_folder / "weights.h5"
-
-    @property
-    def references_file(self) -> Path:
-        """Embeddings of pictures of all kinds, to fit heads with."""
-        return self.encoder_folder / "references.h5"
-
-    def head_file(self, collection: str) -> Path:
-        """The collection's softmax head."""
-        return self.root / "models" / collection / "head.h5"
-
-    def evaluation_file(self, collection: str) -> Path:
-        """What the last full evaluation of the collection found."""
-        return self.root / "models" / collection / "evaluation.json"
-
-    def index_file(self, collection: str) -> Path:
-        """The collection's hash index."""
-        return self.root / "indexes" / f"{collection}.h5"
-
-    def data_folder(self, collection: str) -> Path:
-        """The collection's pictures and catalogue."""
-        return self.root / "data" / collection
-
-    def pictures_file(self, collection: str) -> Path:
-        """The collection's pictures as one array."""
-        return self.data_folder(collection) / "pictures.npy"
-
-    def embeddings_file(self, collection: str, encoder_digest: str) -> Path:
-        """The embeddings that one encoder made of the collection's pictures."""
-        return self.data_folder(collection) / f"embeddings-{encoder_digest[:12]}.npy"
+class Workspace(Layout):
+    """A folder with models, indexes and data, and what is done with it."""
 
     def catalogue(self, collection: str) -> Catalogue:
         """The collection's catalogue, made when it is new.
 
         Raises:
-            WorkspaceError: the data folder may not be written.
+            WorkspaceError: the data folder may not be written, or no collection can be called so.
             CatalogueError: the database cannot be used.
         """
+        folder = self.data_folder(check_name(collection))
         if self.database_url:
             return Catalogue(self.database_url, schema=collection)
-        folder = self.data_folder(collection)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -124,10 +63,18 @@ class Workspace:
 
     def is_imported(self, collection: str) -> bool:
         """Whether the collection's pictures and catalogue are there."""
-        if not self.pictures_file(collection).is_file():
+        if not (self.pictures_file(collection).is_file() or self.has_files(collection)):
             return False
         with self.catalogue(collection) as catalogue:
             return catalogue.count() > 0
+
+    def has_files(self, collection: str) -> bool:
+        """Whether the collection's pictures are files, and not one array."""
+        return not self.pictures_file(collection).is_file() and self.store(collection).is_there()
+
+    def store(self, collection: str) -> PictureStore:
+        """The collection's pictures as files."""
+        return PictureStore(self.data_folder(collection), self.pack_folder(collection))
 
     def import_fashion_mnist(self, progress: Progress | None = None) -> int:
         """Fill the collection `fashion-mnist`; returns how many items it has. Does nothing when it is filled.
@@ -140,7 +87,7 @@ class Workspace:
         with self.catalogue(name) as catalogue:
             if self.pictures_file(name).is_file() and (count := catalogue.count()):
                 return count
-            data_set = FashionMNIST.read(find_fashion_mnist(self.root / "data" / "downloads", progress))
+            data_set = FashionMNIST.read(find_fashion_mnist(self.downloads_folder, progress))
             with replacing(self.pictures_file(name)) as partial, partial.open("wb") as file:
                 np.save(file, data_set.pictures)
             if not catalogue.count():
@@ -172,13 +119,43 @@ class Workspace:
             ) from error
         return pictures
 
+    def rows(self, collection: str) -> Sequence[Pixels]:
+        """The collection's pictures by row, as the network is to see them; read from disk as they are used.
+
+        Raises:
+            DataError: they are not there or damaged.
+        """
+        if not self.has_files(collection):
+            return self.pictures(collection)  # type: ignore[return-value]
+        with self.catalogue(collection) as catalogue:
+            return StoredPictures(
+                self.store(collection), [(file, width, height) for _, file, width, height in catalogue.files()]
+            )
+
+    def side(self, collection: str, card: EncoderCard) -> int:
+        """The side at which the collection is encoded: the small one where most of its pictures are small."""
+        if not self.has_files(collection):
+            return card.side_for(*self.pictures(collection).shape[1:3])
+        with self.catalogue(collection) as catalogue:
+            longer = [max(width, height) for _, _, width, height in catalogue.files()]
+        middle = int(np.median(longer)) if longer else card.small_pictures + 1
+        return card.side_for(middle, middle)
+
     def embed(self, collection: str, encoder: Encoder, progress: Progress | None = None) -> Path:
-        """Encode all pictures of the collection; an interrupted run goes on where it was.
+        """Encode all pictures of the collection that are not encoded yet; an interrupted run goes on where it was.
 
         Returns the file of embeddings, float32, one row a picture.
+
+        Raises:
+            DataError: there are no pictures, or one is missing.
+            WorkspaceError: the folder may not be written, or the disk is full.
         """
-        path = self.embeddings_file(collection, encoder.digest)
-        embed_pictures(self.pictures(collection), encoder, path, progress)
+        side = self.side(collection, encoder.card)
+        path = self.embeddings_file(collection, encoder.digest, side)
+        rows = self.rows(collection)
+        if not len(rows):
+            raise DataError(f"“{collection}” has no pictures yet. Import some.")
+        embed_pictures(rows, side, encoder, path, progress)
         return path
 
     def labelled_pictures(self, collection: str) -> LabelledPictures:
@@ -201,8 +178,10 @@ class Workspace:
             IndexFileError: neither is there, or the index is damaged or was made with another encoder.
             DataError: the file is damaged.
         """
-        path = self.embeddings_file(collection, encoder_digest)
-        if path.is_file():
+        card = EncoderCard.read(self.encoder_folder / "encoder.json")
+        if (self.pictures_file(collection).is_file() or self.has_files(collection)) and (
+            path := self.embeddings_file(collection, encoder_digest, side := self.side(collection, card))
+        ).is_file():
             try:
                 rows: Floats = np.load(path)
             except (OSError, ValueError) as error:
@@ -210,31 +189,36 @@ class Workspace:
                     f"{path} is damaged. Remove it, and make it again with: fashion16 index {collection}"
                 ) from error
             with self.catalogue(collection) as catalogue:
-                labels = catalogue.labels()
-            card = EncoderCard.read(self.encoder_folder / "encoder.json")
-            side = card.side_for(*self.pictures(collection).shape[1:3])
-            return labels.ids, rows[labels.positions], side
+                today = catalogue.active()
+            today = today.of(today.rows < len(rows))
+            return today.ids, rows[today.rows], side
         index, header = read_index(self.index_file(collection), encoder_digest)
         ids = np.sort(np.concatenate([partition.ids for partition in index.partitions.values()]))
         return ids, index.embeddings(ids), header.side
 
-    def labelled_embeddings(self, collection: str, encoder_digest: str) -> tuple[Labels, Floats, int]:
+    def active_embeddings(self, collection: str, encoder_digest: str) -> tuple[Labels, Floats, int]:
         """The stored embeddings (n, d) beside today's labels, row by row, and the pictures' side.
 
-        Items without a label or an embedding are left out. Raises what `stored_embeddings` raises.
+        Items without an embedding are left out. Raises what `stored_embeddings` raises.
         """
         ids, embeddings, side = self.stored_embeddings(collection, encoder_digest)
         with self.catalogue(collection) as catalogue:
-            today = catalogue.labels()
+            today = catalogue.active()
         _, rows, at = np.intersect1d(ids, today.ids, return_indices=True)
         return today.of(at), embeddings[rows], side
+
+    def labelled_embeddings(self, collection: str, encoder_digest: str) -> tuple[Labels, Floats, int]:
+        """What `active_embeddings` returns, less the items without a label."""
+        today, embeddings, side = self.active_embeddings(collection, encoder_digest)
+        return today.labelled, embeddings[today.labels != ""], side
 
     def build_index(
         self, collection: str, n_bits: int = N_BITS, seed: int = SEED, progress: Progress | None = None
     ) -> tuple[Head, CategoryIndex]:
         """Fit the head on the training split and build the index of all items, with today's labels.
 
-        Pictures that this encoder has not seen yet, as after a change of encoder, are encoded first.
+        Pictures that this encoder has not seen yet, new ones or all after a change of encoder, are encoded first.
+        An item without a label lies in the category that the head predicts for it.
 
         Raises:
             HeadError: too few categories.
@@ -242,20 +226,27 @@ class Workspace:
             ForeignIndexError, NewerIndexError: another program's file lies where the index belongs.
         """
         digest = EncoderCard.read(self.encoder_folder / "encoder.json").digest
-        try:
-            today, embeddings, side = self.labelled_embeddings(collection, digest)
-        except (MissingIndexError, DamagedIndexError, EncoderMismatchError):
-            self.embed(collection, Encoder(self.encoder_folder), progress)
-            today, embeddings, side = self.labelled_embeddings(collection, digest)
-        train = today.splits == "train"
+        today, embeddings, side = self._encoded(collection, digest, progress)
         references = References.read(self.references_file, digest)
-        head = Head.fit(embeddings[train], today.labels[train], digest, today.revision, references=references)
-        check = today.splits == "validation"
-        head = head.calibrated(embeddings[check], today.labels[check])
-        index = CategoryIndex.build(embeddings, today.ids, today.labels, n_bits, seed)
+        head = Head.of_collection(embeddings, today, digest, references)
+        names = today.labels.astype(object)
+        names[names == ""] = head.predict(embeddings[names == ""])
+        index = CategoryIndex.build(embeddings, today.ids, names.astype(np.str_), n_bits, seed)
         head.write(self.head_file(collection))
         write_index(self.index_file(collection), index, IndexHeader(digest, side, today.revision, seed))
         return head, index
+
+    def _encoded(self, collection: str, digest: str, progress: Progress | None) -> tuple[Labels, Floats, int]:
+        """All active items with their embeddings; those that have none yet are encoded."""
+        try:
+            found = self.active_embeddings(collection, digest)
+            with self.catalogue(collection) as catalogue:
+                if len(found[0]) == len(catalogue.active()):
+                    return found
+        except (MissingIndexError, DamagedIndexError, EncoderMismatchError):
+            pass  # there is nothing to be had without a pass of the network
+        self.embed(collection, Encoder(self.encoder_folder), progress)
+        return self.active_embeddings(collection, digest)
 
     def open(self, collection: str = DEFAULT_COLLECTION) -> Collection:
         """Everything a search needs, loaded and checked against each other.
@@ -272,7 +263,8 @@ class Workspace:
             )
         index, header = read_index(self.index_file(collection), encoder.digest)
         searcher = Searcher(encoder, head, index, header.side)
-        return Collection(collection, self.catalogue(collection), self.pictures(collection), searcher, header.revision)
+        pictures = self.store(collection) if self.has_files(collection) else ArrayPictures(self.pictures(collection))
+        return Collection(collection, self.catalogue(collection), pictures, searcher, header.revision)
 
 
 def _reported(items: Iterable[ImportedItem], total: int, progress: Progress | None) -> Iterator[ImportedItem]:

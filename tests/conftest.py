@@ -10,10 +10,12 @@ import hypothesis
 import numpy as np
 import pytest
 
+from fashion16.catalogue_rows import ImportedItem
 from fashion16.collection import Collection
 from fashion16.encoder import EncoderCard
-from fashion16.importers import ImportedItem, find_fashion_mnist
-from fashion16.workspace import DATABASE_VARIABLE, DEFAULT_COLLECTION, Workspace
+from fashion16.importers import find_fashion_mnist
+from fashion16.layout import DATABASE_VARIABLE
+from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 
 # by hand the properties are tried on new examples each time, in CI on the same ones: a change is judged by itself
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
@@ -64,8 +66,8 @@ def small_template(workspace: Workspace, tmp_path_factory: pytest.TempPathFactor
         found = everything.items(range(1, 401))
         few.add(ImportedItem(int(i.position or 0), i.sha256, str(i.label), i.split, i.source) for i in found)
     np.save(made.pictures_file(DEFAULT_COLLECTION), workspace.pictures(DEFAULT_COLLECTION)[:400])
-    _, embeddings, _ = workspace.stored_embeddings(DEFAULT_COLLECTION, digest)
-    np.save(made.embeddings_file(DEFAULT_COLLECTION, digest), embeddings[:400])
+    _, embeddings, side = workspace.stored_embeddings(DEFAULT_COLLECTION, digest)
+    np.save(made.embeddings_file(DEFAULT_COLLECTION, digest, side), embeddings[:400])
     made.build_index(DEFAULT_COLLECTION)
     return root
 

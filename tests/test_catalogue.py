@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashion16 import migrations
-from fashion16.catalogue import INSERT_BATCH, Catalogue, Correction
+from fashion16.catalogue import INSERT_BATCH, Catalogue
+from fashion16.catalogue_rows import Correction, ImportedItem
 from fashion16.errors import CatalogueError, NewerCatalogueError, StaleItemError, UnknownItemError
-from fashion16.importers import ImportedItem
 
 
 def imported(position: int, label: str = "Shirt", split: str = "train", source: str = "shop") -> ImportedItem:
@@ -269,7 +269,7 @@ def test_each_migration_is_recorded_with_its_name_and_time(path: Path, catalogue
     with sqlite3.connect(path) as connection:
         rows = connection.execute("SELECT number, name, applied_at FROM migrations").fetchall()
     connection.close()
-    assert [(number, name) for number, name, _ in rows] == [(1, "m1_items_and_corrections")]
+    assert [(number, name) for number, name, _ in rows] == [(1, "m1_items_and_corrections"), (2, "m2_sizes_and_imports")]
     assert datetime.fromisoformat(rows[0][2]).tzinfo is not None
 
 
@@ -305,16 +305,17 @@ def test_a_migration_that_fails_leaves_nothing_behind(path: Path, monkeypatch: p
 def test_a_catalogue_of_an_older_version_is_brought_up_to_date(
     catalogue: Catalogue, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def _m2_colours(connection: sa.Connection) -> None:
+    def _m3_colours(connection: sa.Connection) -> None:
         connection.exec_driver_sql("CREATE TABLE colours (name TEXT)")
 
-    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, _m2_colours))
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, _m3_colours))
     with Catalogue.in_file(path) as newer:
         assert newer.count() == 4
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT number, name FROM migrations ORDER BY number").fetchall() == [
             (1, "m1_items_and_corrections"),
-            (2, "m2_colours"),
+            (2, "m2_sizes_and_imports"),
+            (3, "m3_colours"),
         ]
     connection.close()
 
@@ -323,7 +324,7 @@ def test_a_newer_schema_is_refused(catalogue: Catalogue, path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("INSERT INTO migrations VALUES (7, 'm7_prices', '2030-01-01')")
     connection.close()
-    with pytest.raises(NewerCatalogueError, match=r"schema 7, this one knows 1.*Update Fashion-16"):
+    with pytest.raises(NewerCatalogueError, match=r"schema 7, this one knows 2.*Update Fashion-16"):
         Catalogue.in_file(path)
 
 

@@ -20,8 +20,9 @@ from fashion16.encoder_export import Parity
 from fashion16.encoder_training import EncoderSettings
 from fashion16.errors import SearchError
 from fashion16.index_file import read_index, write_index
+from fashion16.layout import ROOT_VARIABLE
 from fashion16.runs import Run
-from fashion16.workspace import DEFAULT_COLLECTION, ROOT_VARIABLE, Workspace
+from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 from tests.conftest import REPOSITORY
 from tests.fakes import write_clothing_archive
 
@@ -165,7 +166,7 @@ def test_too_few_or_too_many_results_are_refused(boot: Path, k: int) -> None:
 
 def test_embed_prints_where_the_embeddings_are(home: Workspace) -> None:
     digest = EncoderCard.read(home.encoder_folder / "encoder.json").digest
-    path = home.embeddings_file(NAME, digest)
+    path = home.embeddings_file(NAME, digest, 64)
     path.unlink()
     assert str(path.name) in succeed("embed", NAME)
     assert path.is_file()

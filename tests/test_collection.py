@@ -14,9 +14,9 @@ from PIL import Image
 
 import fashion16.collection
 from fashion16.catalogue import Catalogue
+from fashion16.catalogue_rows import ImportedItem
 from fashion16.collection import THUMBNAIL_SIDE, Collection
 from fashion16.errors import DataError, StaleItemError, UnknownItemError
-from fashion16.importers import ImportedItem
 from fashion16.search import Result
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from fashion16 import doctor
+from fashion16.catalogue_rows import ImportedItem
 from fashion16.doctor import Finding, examine
 from fashion16.head import Head
-from fashion16.importers import ImportedItem
 from fashion16.index import CategoryIndex
 from fashion16.index_file import read_index, write_index
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
@@ -124,10 +124,19 @@ def test_an_item_in_another_category_than_its_label_is_found(small_workspace: Wo
 
 def test_a_category_that_the_head_does_not_know_is_found(small_workspace: Workspace) -> None:
     with small_workspace.catalogue(NAME) as catalogue:
-        catalogue.correct(1, "Gumboot", "ann", 0)
+        for item_id in range(1, 11):
+            catalogue.correct(item_id, "Gumboot", "ann", 0)
     found = findings(small_workspace)["categories"]
     assert not found.well
     assert "the head does not know ['Gumboot']" in found.facts
+
+
+def test_a_label_too_small_to_learn_is_shown(small_workspace: Workspace) -> None:
+    with small_workspace.catalogue(NAME) as catalogue:
+        for item_id in range(1, 10):
+            catalogue.correct(item_id, "Gumboot", "ann", 0)
+    found = findings(small_workspace)["categories"]
+    assert found == Finding("categories", True, "11, each item in that of its label; too small to learn: Gumboot (9)")
 
 
 def test_a_missing_picture_is_found(small_workspace: Workspace) -> None:

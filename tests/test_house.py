@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fashion16.workspace import ROOT_VARIABLE, Workspace
+from fashion16.layout import ROOT_VARIABLE
+from fashion16.workspace import Workspace
 from tests.conftest import REPOSITORY
 
 LEVELS = (

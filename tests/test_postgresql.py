@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from fashion16.catalogue import Catalogue
+from fashion16.catalogue_rows import ImportedItem
 from fashion16.errors import CatalogueError, StaleItemError
-from fashion16.importers import ImportedItem
 from fashion16.workspace import Workspace
 
 

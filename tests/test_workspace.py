@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import fashion16.embedding
+from fashion16.catalogue_rows import ImportedItem
 from fashion16.encoder import EncoderCard, LiteNetwork
 from fashion16.errors import (
     CatalogueError,
@@ -28,11 +29,12 @@ from fashion16.errors import (
 )
 from fashion16.head import Head
 from fashion16.images import Pixels, to_network
-from fashion16.importers import ImportedItem, fashion_mnist_splits
+from fashion16.importers import fashion_mnist_splits
 from fashion16.index_file import read_index, write_index
+from fashion16.layout import DATABASE_VARIABLE, ROOT_VARIABLE
 from fashion16.lsh import Floats
 from fashion16.references import References
-from fashion16.workspace import DATABASE_VARIABLE, DEFAULT_COLLECTION, ROOT_VARIABLE, Workspace
+from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 from tests.conftest import REPOSITORY
 from tests.fakes import FakeEncoder
 
@@ -226,11 +228,11 @@ def test_embedding_writes_a_row_for_each_picture(small_workspace: Workspace) -> 
     encoder = FailingEncoder()
     reported: list[tuple[int, int]] = []
     path = small_workspace.embed(NAME, encoder, lambda done, total: reported.append((done, total)))
-    assert path == small_workspace.embeddings_file(NAME, encoder.digest)
+    assert path == small_workspace.embeddings_file(NAME, encoder.digest, 32)
     pictures = np.stack([to_network(picture, 32) for picture in small_workspace.pictures(NAME)])
     np.testing.assert_array_equal(np.load(path), FakeEncoder().encode(pictures))
     assert encoder.batches == [16] * 25
-    assert reported == [(400, 400)]
+    assert reported == [(done, 400) for done in range(16, 401, 16)]
 
 
 @pytest.mark.usefixtures("chunks_of_64")
@@ -239,7 +241,7 @@ def test_an_interrupted_embedding_goes_on_where_it_was(small_workspace: Workspac
     interrupted = FailingEncoder(fails_after=10)
     with pytest.raises(KeyboardInterrupt):
         small_workspace.embed(NAME, interrupted)
-    path = small_workspace.embeddings_file(NAME, interrupted.digest)
+    path = small_workspace.embeddings_file(NAME, interrupted.digest, 32)
     assert not path.exists()
 
     going_on = FailingEncoder()
@@ -255,7 +257,7 @@ def test_an_interrupted_embedding_goes_on_where_it_was(small_workspace: Workspac
 def test_the_state_of_an_embedding_is_readable_json(small_workspace: Workspace, chunks_of_64: None) -> None:
     with pytest.raises(KeyboardInterrupt):
         small_workspace.embed(NAME, FailingEncoder(fails_after=10))
-    state = small_workspace.embeddings_file(NAME, FakeEncoder().digest).with_suffix(".json")
+    state = small_workspace.embeddings_file(NAME, FakeEncoder().digest, 32).with_suffix(".json")
     assert json.loads(state.read_text()) == {"done": 128}
 
 
@@ -264,7 +266,7 @@ def test_the_state_of_an_embedding_is_readable_json(small_workspace: Workspace, 
 def test_an_interrupted_embedding_with_a_broken_state_begins_again(small_workspace: Workspace, state: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         small_workspace.embed(NAME, FailingEncoder(fails_after=10))
-    path = small_workspace.embeddings_file(NAME, FakeEncoder().digest)
+    path = small_workspace.embeddings_file(NAME, FakeEncoder().digest, 32)
     path.with_suffix(".json").write_text(state)
     again = FailingEncoder()
     small_workspace.embed(NAME, again)
@@ -299,7 +301,7 @@ def test_a_full_disk_is_our_own_error(small_workspace: Workspace, monkeypatch: p
 def test_an_index_is_built_from_its_own_embeddings_without_a_pass_of_the_network(
     small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small_workspace.embeddings_file(NAME, digest_of(small_workspace)).unlink()
+    small_workspace.embeddings_file(NAME, digest_of(small_workspace), 64).unlink()
 
     def no_pass(*_: object) -> None:
         raise AssertionError("no pass of the network is needed")
@@ -333,7 +335,7 @@ def test_the_head_is_fitted_on_todays_labels_of_the_training_split_alone(small_w
     train = today.splits == "train"
     assert 0 < train.sum() < 400
     digest = digest_of(small_workspace)
-    embeddings = np.load(small_workspace.embeddings_file(NAME, digest))
+    embeddings = np.load(small_workspace.embeddings_file(NAME, digest, 64))
     references = References.read(small_workspace.references_file, digest)
     expected = Head.fit(embeddings[train], today.labels[train], digest, 1, references=references)
     check = today.splits == "validation"
@@ -354,7 +356,7 @@ def test_a_built_index_stands_at_todays_revision(small_workspace: Workspace) -> 
 
 
 def test_items_without_an_embedding_are_left_out_of_the_index(small_workspace: Workspace) -> None:
-    small_workspace.embeddings_file(NAME, digest_of(small_workspace)).unlink()
+    small_workspace.embeddings_file(NAME, digest_of(small_workspace), 64).unlink()
     with small_workspace.catalogue(NAME) as catalogue:
         catalogue.add([ImportedItem(400, "0" * 64, "Bag", "train", "another shop")])
     _, index = small_workspace.build_index(NAME)
@@ -368,7 +370,7 @@ def test_items_without_an_embedding_are_left_out_of_the_index(small_workspace: W
 def test_without_embeddings_or_index_the_pictures_are_encoded_first(
     small_workspace: Workspace, damage: Callable[[Path], object]
 ) -> None:
-    embeddings = small_workspace.embeddings_file(NAME, digest_of(small_workspace))
+    embeddings = small_workspace.embeddings_file(NAME, digest_of(small_workspace), 64)
     before = np.load(embeddings)
     embeddings.unlink()
     damage(small_workspace.index_file(NAME))
@@ -381,21 +383,32 @@ def test_without_embeddings_or_index_the_pictures_are_encoded_first(
 
 
 def test_a_damaged_file_of_embeddings_is_named(small_workspace: Workspace) -> None:
-    path = small_workspace.embeddings_file(NAME, digest_of(small_workspace))
+    path = small_workspace.embeddings_file(NAME, digest_of(small_workspace), 64)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(DataError, match=f"is damaged. Remove it, and make it again with: fashion16 index {NAME}"):
         small_workspace.build_index(NAME)
 
 
-def test_a_collection_of_one_category_cannot_have_a_head(small_workspace: Workspace) -> None:
+def test_a_collection_of_one_category_cannot_have_a_head_without_references(small_workspace: Workspace) -> None:
     with small_workspace.catalogue(NAME) as catalogue:
         for item in catalogue.items(range(1, 401)):
             if item.label != "Bag":
                 catalogue.correct(item.id, "Bag", "ann", 0)
     before = small_workspace.index_file(NAME).read_bytes()
+    (own_encoder(small_workspace) / "references.h5").unlink()
     with pytest.raises(HeadError, match="at least two categories, and there are 1"):
         small_workspace.build_index(NAME)
     assert small_workspace.index_file(NAME).read_bytes() == before
+
+
+def test_a_collection_of_one_category_is_classified_by_the_references(small_workspace: Workspace) -> None:
+    with small_workspace.catalogue(NAME) as catalogue:
+        for item in catalogue.items(range(1, 401)):
+            if item.label != "Bag":
+                catalogue.correct(item.id, "Bag", "ann", 0)
+    head, index = small_workspace.build_index(NAME)
+    assert {"Dress", "Sneaker", "Ankle boot", "Longsleeve", "Shirt"} < set(head.categories)
+    assert index.categories == ("Bag",)
 
 
 # opening

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from fashion16.catalogue import Item
+from fashion16.catalogue_rows import Item
 from fashion16.collection import Collection
 from fashion16.search import Answer, Result
 from ui import charts

@@ -1,0 +1,108 @@
+"""Where everything lies on disk.
+
+models/encoder/               weights.h5, as trained; encoder.tflite, as served, its card, parity.json,
+                              references.h5; runs/, the training runs
+models/<collection>/          head.h5, the softmax head; evaluation.json
+indexes/<collection>.h5       the hash index
+data/<collection>/            catalogue.sqlite, embeddings-<encoder>-<side>.npy, and the pictures: pictures.npy, or
+                              pictures/ and thumbnails/
+data/downloads/               data sets as they were fetched
+packs/<collection>/           a collection packed for sharing
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from fashion16.errors import WorkspaceError
+
+ROOT_VARIABLE = "FASHION16_HOME"
+DATABASE_VARIABLE = "FASHION16_DATABASE_URL"
+# a name is a folder, a file, a database schema and a part of an address
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+# folders beside those of the collections
+TAKEN = frozenset({"encoder", "downloads", "jobs"})
+
+
+def check_name(name: str) -> str:
+    """`name` itself, where a collection may be called so.
+
+    Raises:
+        WorkspaceError: it may not.
+    """
+    if not NAME.fullmatch(name) or name in TAKEN:
+        raise WorkspaceError(
+            f"A collection cannot be called “{name[:60]}”. Take a name of small letters, digits and hyphens, "
+            f"at most 40, that is not one of: {', '.join(sorted(TAKEN))}.",
+            Path(name[:60]),
+        )
+    return name
+
+
+class Layout:
+    """A folder with models, indexes and data. The only class that knows the names of files in it."""
+
+    def __init__(self, root: Path | None = None, database_url: str | None = None) -> None:
+        """Open the workspace at `root`, else at FASHION16_HOME, else at the repository this file lies in.
+
+        Args:
+            database_url: where the catalogues are kept; else FASHION16_DATABASE_URL, else SQLite files.
+        """
+        here = Path(__file__).resolve().parent.parent
+        self.root = (root or Path(os.environ.get(ROOT_VARIABLE) or here)).resolve()
+        self.database_url = database_url or os.environ.get(DATABASE_VARIABLE) or None
+
+    @property
+    def encoder_folder(self) -> Path:
+        """Where the served encoder lies."""
+        return self.root / "models" / "encoder"
+
+    @property
+    def runs_folder(self) -> Path:
+        """Where training runs are kept."""
+        return self.encoder_folder / "runs"
+
+    @property
+    def weights_file(self) -> Path:
+        """The trained weights that the served encoder was made of."""
+        return self.encoder_folder / "weights.h5"
+
+    @property
+    def references_file(self) -> Path:
+        """Embeddings of pictures of all kinds, to fit heads with."""
+        return self.encoder_folder / "references.h5"
+
+    def head_file(self, collection: str) -> Path:
+        """The collection's softmax head."""
+        return self.root / "models" / collection / "head.h5"
+
+    def evaluation_file(self, collection: str) -> Path:
+        """What the last full evaluation of the collection found."""
+        return self.root / "models" / collection / "evaluation.json"
+
+    def index_file(self, collection: str) -> Path:
+        """The collection's hash index."""
+        return self.root / "indexes" / f"{collection}.h5"
+
+    def data_folder(self, collection: str) -> Path:
+        """The collection's pictures and catalogue."""
+        return self.root / "data" / collection
+
+    def pictures_file(self, collection: str) -> Path:
+        """The collection's pictures as one array."""
+        return self.data_folder(collection) / "pictures.npy"
+
+    def embeddings_file(self, collection: str, encoder_digest: str, side: int) -> Path:
+        """The embeddings that one encoder made of the collection's pictures at this side."""
+        return self.data_folder(collection) / f"embeddings-{encoder_digest[:12]}-{side}.npy"
+
+    def pack_folder(self, collection: str) -> Path:
+        """The collection as it was packed for sharing."""
+        return self.root / "packs" / collection
+
+    @property
+    def downloads_folder(self) -> Path:
+        """Data sets as they were fetched."""
+        return self.root / "data" / "downloads"
