@@ -17,7 +17,7 @@ help:
 app: $(VENV)/.run
 	@[ -z "$(PORT)" ] || $(BIN)/python -c 'import socket; socket.socket().bind(("", $(PORT)))' 2>/dev/null || \
 		{ echo "Port $(PORT) is taken. Choose another one, or none to let the app choose: make app"; exit 1; }
-	$(BIN)/streamlit run streamlit_app.py $(if $(PORT),--server.port $(PORT))
+	FASHION16_MANAGE=$${FASHION16_MANAGE-local} $(BIN)/streamlit run streamlit_app.py $(if $(PORT),--server.port $(PORT))
 
 test: $(VENV)/.dev browser
 	$(BIN)/python -m pytest

@@ -2,21 +2,28 @@
 
 import streamlit as st
 
-from ui import gallery, session
+from ui import gallery, session, shelf
 
-collection = session.begin("Home")
+name = session.frame("Home")
 st.title("Fashion‑16", anchor=False)
 st.markdown("Show a garment, and see the twenty most similar ones of its kind.")
-if st.button("Search with a photo", type="primary", icon=":material/search:", key="door_search"):
-    st.switch_page("pages/1_Search.py")
+shelf.news()
+body = st.container()
+shelf.manage(name)
 
-index = collection.searcher.index
-buckets = sum(2**partition.key_bits for partition in index.partitions.values())
-with st.grid(4, min_column_width=150, key="figures"):
-    gallery.figure("Pictures", f"{len(index):,}", collection.name)
-    gallery.figure("Categories", f"{len(index.categories)}", "one hash index each")
-    gallery.figure("Encoder", "VGG‑16", f"{index.hyperplanes.dimensions} dimensions")
-    gallery.figure("Hash code", f"{index.hyperplanes.n_bits} bits", f"{buckets:,} buckets")
+with body:
+    collection = session.opened(name)
+    if st.button("Search with a photo", type="primary", icon=":material/search:", key="door_search"):
+        st.switch_page("pages/1_Search.py", query_params=session.address(name))
+    index = collection.searcher.index
+    buckets = sum(2**partition.key_bits for partition in index.partitions.values())
+    with st.grid(4, min_column_width=150, key="figures"):
+        gallery.figure("Pictures", f"{len(index):,}", collection.name)
+        gallery.figure("Categories", f"{len(index.categories)}", "one hash index each")
+        gallery.figure("Encoder", "VGG‑16", f"{index.hyperplanes.dimensions} dimensions")
+        gallery.figure("Hash code", f"{index.hyperplanes.n_bits} bits", f"{buckets:,} buckets")
 
-st.subheader("Pick a picture to begin", anchor=False)
-gallery.wall(collection, 120)
+    shelf.about(collection)
+
+    st.subheader("Pick a picture to begin", anchor=False)
+    gallery.wall(collection, 120)

@@ -12,14 +12,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from fashion16 import __version__, cli_train
+from fashion16 import __version__, cli_collections, cli_train
 from fashion16.cli_train import CollectionArgument, SplitOption, build_index
 from fashion16.clothing import ClothingArchive
 from fashion16.encoder import Encoder
 from fashion16.errors import Fashion16Error, SearchError
 from fashion16.images import check_size, read_photo
 from fashion16.index import N_BITS, SEED, K
-from fashion16.terminal import console, errors, progress_bar
+from fashion16.terminal import console, errors, progress_bar, reporter
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 
 app = typer.Typer(
@@ -30,6 +30,11 @@ app = typer.Typer(
 )
 app.add_typer(cli_train.train, name="train")
 app.command("encoder")(cli_train.export_encoder)
+app.command("import")(cli_collections.import_collection)
+app.command("collections")(cli_collections.list_collections)
+app.command("rename")(cli_collections.rename)
+app.command("remove")(cli_collections.remove)
+app.command("pack")(cli_collections.pack)
 
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="The collection's name.", metavar="NAME")]
 
@@ -44,19 +49,6 @@ def version(
         raise typer.Exit
 
 
-@app.command("import")
-def import_collection(name: CollectionArgument = DEFAULT_COLLECTION) -> None:
-    """Fetch a data set and fill its collection.
-
-    Example: `fashion16 import fashion-mnist`
-    """
-    if name != DEFAULT_COLLECTION:
-        raise SearchError(f"No data set is called “{name}”. There is: {DEFAULT_COLLECTION}.")
-    with progress_bar("Importing") as progress:
-        count = Workspace().import_fashion_mnist(progress)
-    console.print(f"{name}: {count:,} items")
-
-
 @app.command()
 def embed(name: CollectionArgument = DEFAULT_COLLECTION) -> None:
     """Encode all pictures of a collection; goes on where it was interrupted.
@@ -65,7 +57,7 @@ def embed(name: CollectionArgument = DEFAULT_COLLECTION) -> None:
     """
     workspace = Workspace()
     encoder = Encoder(workspace.encoder_folder)
-    with progress_bar("Encoding") as progress:
+    with progress_bar("Encoding", rate=True) as progress:
         path = workspace.embed(name, encoder, progress)
     console.print(f"{name}: embeddings in {path}")
 
@@ -104,7 +96,8 @@ def search(
     guesses = ", ".join(f"{name} {share:.1%}" for name, share in list(answer.classified.probabilities.items())[:3])
     console.print(f"Category: {escape(guesses)}", highlight=False)
     table = Table("rank", "id", "label", "similarity")
-    labels = {item.id: str(item.label) for item in opened.catalogue.items([result.id for result in answer.results])}
+    items = opened.catalogue.items([result.id for result in answer.results])
+    labels = {item.id: item.label or "unlabelled" for item in items}
     for result in answer.results:
         label = labels.get(result.id, "?")  # in the index, but no longer in the catalogue
         table.add_row(str(result.rank), str(result.id), escape(label), f"{result.similarity:.1%}")
@@ -195,11 +188,16 @@ def main() -> None:
     """Run a command; what goes wrong on purpose is printed as one sentence, with exit status 1."""
     try:
         app()
+    except SystemExit as ended:  # how typer ends every command
+        reporter.result(ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1)
+        raise
     except Fashion16Error as error:
         errors.print(f"[red]{escape(str(error))}[/]", highlight=False, soft_wrap=True)
+        reporter.result(1, str(error))
         sys.exit(1)
     except KeyboardInterrupt:
         errors.print("Stopped.")
+        reporter.result(130, "Stopped.")
         sys.exit(130)
 
 

@@ -57,7 +57,7 @@ def _export_encoder(workspace: Workspace, archive: ClothingArchive) -> None:
 
 def build_index(workspace: Workspace, name: str, n_bits: int = N_BITS, seed: int = SEED) -> None:
     """Build a collection's head and index in view of the user."""
-    with progress_bar("Building the index") as progress:
+    with progress_bar("Encoding", rate=True) as progress:
         head, built = workspace.build_index(name, n_bits, seed, progress)
     console.print(f"{name}: {len(built):,} items in {len(head.categories)} categories, {n_bits} bits")
 

@@ -25,6 +25,7 @@ Each message is one sentence a user can read, with what to do next; the facts be
     │   ├── StaleItemError          somebody else changed it first  .current_label
     │   └── NewerCatalogueError     made by a newer Fashion-16
     └── WorkspaceError              a folder that cannot be used    .path
+        └── BusyError               another process is at work in it
 """
 
 from __future__ import annotations
@@ -157,3 +158,7 @@ class WorkspaceError(Fashion16Error):
     def __init__(self, message: str, path: Path) -> None:
         super().__init__(message)
         self.path = path
+
+
+class BusyError(WorkspaceError):
+    """Another process is at work on the same collection."""

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from fashion16.catalogue_rows import ImportedItem
 from fashion16.errors import DamagedDataError, MissingDataError
+from fashion16.idx_format import parse_idx
 
 # done and total, in bytes or items; called often, so keep it cheap
 Progress = Callable[[int, int], None]
@@ -100,7 +101,7 @@ class FashionMNIST:
         """
         contents = [_content(folder / file.name, file) for file in FILES]
         train_pictures, train_labels, test_pictures, test_labels = (
-            _parse_idx(data, folder / file.name) for data, file in zip(contents, FILES, strict=True)
+            parse_idx(data, folder / file.name) for data, file in zip(contents, FILES, strict=True)
         )
         return cls(
             np.concatenate([train_pictures, test_pictures]),
@@ -151,37 +152,57 @@ def find_fashion_mnist(cache: Path, progress: Progress | None = None) -> Path:
     )
 
 
-def _download(cache: Path, progress: Progress | None) -> None:
+def download(url: str, path: Path, sha256: str | None = None, progress: Progress | None = None) -> None:
+    """Fetch a file to `path`, which is there whole or not at all; `progress` is in bytes.
+
+    Raises:
+        OSError: it cannot be had.
+        ValueError: it has another digest.
+    """
     import pooch  # here, because its import takes 0.2 s and most starts need no download
 
+    bar = _PoochProgress(progress) if progress else False
+    pooch.retrieve(
+        url,
+        known_hash=f"sha256:{sha256}" if sha256 else None,
+        fname=path.name,
+        path=path.parent,
+        downloader=pooch.HTTPDownloader(progressbar=bar, timeout=DOWNLOAD_TIMEOUT),
+    )
+
+
+def _download(cache: Path, progress: Progress | None) -> None:
     failures = []
     for base in PUBLIC_COPIES:
         try:
             for done, file in enumerate(FILES):
-                bar = _PoochProgress(progress, done) if progress else False
-                pooch.retrieve(
-                    base + file.name,
-                    known_hash=f"sha256:{file.sha256_of_download}",
-                    fname=file.name,
-                    path=cache,
-                    downloader=pooch.HTTPDownloader(progressbar=bar, timeout=DOWNLOAD_TIMEOUT),
-                )
+                share = _share_of_four(progress, done) if progress else None
+                download(base + file.name, cache / file.name, file.sha256_of_download, share)
             return
         except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError
             failures.append(f"{base}: {_first_line(error)}")
     raise MissingDataError("; ".join(failures))
 
 
-class _PoochProgress:
-    """pooch's progress-bar protocol, reported as a share of all four files."""
+def _share_of_four(progress: Progress, files_done: int) -> Progress:
+    """Progress of one file as a share of all four."""
 
-    def __init__(self, progress: Progress, files_done: int) -> None:
-        self.progress, self.files_done, self.done, self.total = progress, files_done, 0, 1
+    def report(done: int, total: int) -> None:
+        progress(int(1000 * (files_done + min(1.0, done / total))), 1000 * len(FILES))
+
+    return report
+
+
+class _PoochProgress:
+    """pooch's progress-bar protocol."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.done, self.total = progress, 0, 1
 
     def update(self, size: int) -> None:
         self.done += size
-        share = self.files_done + min(1.0, self.done / max(1, self.total))
-        self.progress(int(1000 * share), 1000 * len(FILES))
+        # an archive that is packed as it is sent has no length
+        self.progress(self.done, max(self.done, self.total))
 
     def reset(self) -> None:
         self.done = 0
@@ -234,18 +255,6 @@ def _content(path: Path, file: OriginalFile) -> bytes:
     if hashlib.sha256(data).hexdigest() != file.sha256_of_content:
         raise DamagedDataError(f"{path} is not the original file of Fashion-MNIST. Remove it and import again.", path)
     return data
-
-
-def _parse_idx(data: bytes, path: Path) -> npt.NDArray[np.uint8]:
-    """The IDX format: two zero bytes, 8 for uint8, the number of axes, then each length as big-endian uint32."""
-    if len(data) < 4 or data[:3] != b"\x00\x00\x08" or len(data) < 4 + 4 * data[3]:
-        raise DamagedDataError(f"{path} is not an IDX file of bytes.", path)
-    axes = data[3]
-    shape = np.frombuffer(data, ">u4", axes, offset=4)
-    values = np.frombuffer(data, np.uint8, offset=4 + 4 * axes)
-    if values.size != int(np.prod(shape)):
-        raise DamagedDataError(f"{path} should hold {np.prod(shape):,} values, but has {values.size:,}.", path)
-    return values.reshape(tuple(int(length) for length in shape))
 
 
 def _first_line(error: BaseException) -> str:

@@ -26,6 +26,11 @@ SEPARATORS = (",", ";", "\t")
 # in the order of preference: of a number and a path, the path is the better name
 FILE_COLUMNS = ("file", "path", "image", "filename", "picture")
 LABEL_COLUMNS = ("label", "category", "class")
+# a shop's table has the page in "url" or "link" and its picture in "image_url" or "image_link"
+URL_COLUMNS = (
+    *("imageurl", "imagelink", "imagesrc", "imgurl", "pictureurl", "photourl"),
+    *("url", "uri", "src", "link", "href", "image", "picture", "photo"),
+)
 MAX_ROWS = 500_000
 # deeper than any collection; each level of a file's path is one more name that a row may call it by
 MAX_LEVELS = 32
@@ -53,12 +58,18 @@ class LabelTable:
         name: how messages call it; its ending says what it is.
         path: what the user opened; it goes into the errors.
         file_column, label_column: the columns' names where the user gave them.
+        what: what the rows name, for messages.
+        file_columns: the names to look for where the user gave none.
+        needs_label: whether a table without a column of labels is an error, or has no labels.
     """
 
     name: str
     path: Path
     file_column: str | None = None
     label_column: str | None = None
+    what: str = "file"
+    file_columns: Sequence[str] = FILE_COLUMNS
+    needs_label: bool = True
 
     def rows(self, data: bytes) -> Iterator[TableRow]:
         """The rows of `data`, in order.
@@ -73,7 +84,7 @@ class LabelTable:
                 raise self._error(f"has more than {MAX_ROWS:,} rows. Import it in parts.")
             yield row
         if not n_rows:
-            raise self._error("names no file.")
+            raise self._error(f"names no {self.what}.")
 
     def _csv_rows(self, data: bytes) -> Iterator[TableRow]:
         data = data.removeprefix(codecs.BOM_UTF8)
@@ -94,7 +105,7 @@ class LabelTable:
                 cells = row + [""] * (len(header) - len(row))
                 # a comma in a label that was not quoted; a separator at the end of each line does no harm
                 fault = "This row has more cells than the table has columns." if any(row[len(header) :]) else ""
-                yield TableRow(line, cells[file_at], cells[label_at], fault)
+                yield TableRow(line, cells[file_at], "" if label_at is None else cells[label_at], fault)
         except csv.Error as error:
             raise self._error(f"cannot be read after line {line} ({error}).") from error
 
@@ -107,7 +118,7 @@ class LabelTable:
         try:
             file = parquet.ParquetFile(io.BytesIO(data))
             names = [str(name) for name in file.schema_arrow.names]
-            chosen = [names[at] for at in self._columns(names)]
+            chosen = [names[at] for at in self._columns(names) if at is not None]
             if file.metadata.num_rows > MAX_ROWS:
                 raise self._error(f"has more than {MAX_ROWS:,} rows. Import it in parts.")
             for name in chosen:
@@ -118,8 +129,8 @@ class LabelTable:
             for batch in file.iter_batches(batch_size=10_000, columns=sorted(set(chosen))):
                 for values in zip(*(batch.column(name).to_pylist() for name in chosen), strict=True):
                     line += 1
-                    name, label = ("" if value is None else str(value) for value in values)
-                    yield TableRow(line, name, label)
+                    cells = ["" if value is None else str(value) for value in values]
+                    yield TableRow(line, cells[0], "".join(cells[1:]))
         except (pyarrow.ArrowException, OSError, ValueError, LookupError) as error:
             raise self._error(f"is no Parquet file that can be read ({type(error).__name__}).") from error
 
@@ -129,14 +140,14 @@ class LabelTable:
 
     def _places(self, header: Sequence[str]) -> list[int | None]:
         keys = [_column_key(name) for name in header]
-        given = [(self.file_column, FILE_COLUMNS), (self.label_column, LABEL_COLUMNS)]
+        given = [(self.file_column, self.file_columns), (self.label_column, LABEL_COLUMNS)]
         wanted = [[_column_key(named)] if named else known for named, known in given]
         return [next((keys.index(key) for key in each if key in keys), None) for each in wanted]
 
-    def _columns(self, header: Sequence[str]) -> tuple[int, int]:
+    def _columns(self, header: Sequence[str]) -> tuple[int, int | None]:
         file_at, label_at = self._places(header)
-        if file_at is None or label_at is None:
-            what, known = ("file", FILE_COLUMNS) if file_at is None else ("label", LABEL_COLUMNS)
+        if file_at is None or (label_at is None and (self.needs_label or self.label_column)):
+            what, known = (self.what, self.file_columns) if file_at is None else ("label", LABEL_COLUMNS)
             named = self.file_column if file_at is None else self.label_column
             there = ", ".join(shown(name) for name in header[:30]) or "none"
             raise self._error(

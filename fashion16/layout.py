@@ -7,6 +7,7 @@ indexes/<collection>.h5       the hash index
 data/<collection>/            catalogue.sqlite, embeddings-<encoder>-<side>.npy, and the pictures: pictures.npy, or
                               pictures/ and thumbnails/
 data/downloads/               data sets as they were fetched
+data/jobs/<collection>/       what a process that the app started says of itself
 packs/<collection>/           a collection packed for sharing
 """
 
@@ -101,6 +102,19 @@ class Layout:
     def pack_folder(self, collection: str) -> Path:
         """The collection as it was packed for sharing."""
         return self.root / "packs" / collection
+
+    def import_lock(self, collection: str) -> Path:
+        """What an import of the collection holds while it runs."""
+        return self.data_folder(collection) / "import.lock"
+
+    def job_folder(self, collection: str) -> Path:
+        """What a process that the app started for the collection says of itself."""
+        return self.jobs_folder / collection
+
+    @property
+    def jobs_folder(self) -> Path:
+        """The folders of all such processes."""
+        return self.root / "data" / "jobs"
 
     @property
     def downloads_folder(self) -> Path:

@@ -160,7 +160,8 @@ class Searcher:
         if categories is None:
             # a category that the head knows may have lost its last item to corrections
             there = set(self.index.categories)
-            categories = [name for name in classified.probabilities if name in there][:1]
+            # and a collection without labels to learn from may have none that the head knows
+            categories = [name for name in classified.probabilities if name in there][:1] or self.index.categories
         if not categories:
             raise SearchError("Choose at least one category to search in.")
         return tuple(categories)

@@ -6,21 +6,43 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from fashion16.jobs import Reporter
 
 console = Console()
 errors = Console(stderr=True)
+reporter = Reporter()
+
+
+class RateColumn(ProgressColumn):
+    """Pictures a second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate of a task that counts pictures."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} pictures/s" if speed and task.fields.get("rate") else "")
 
 
 def bar() -> Progress:
     """A bar with a name, a count and the time left, among the errors so that results can be piped."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn())
     return Progress(*columns, console=errors)
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for the block, which is given a function of what is done and of the total."""
+def progress_bar(what: str, rate: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A bar for the block, which is given a function of what is done and of the total.
+
+    Args:
+        rate: show how many pictures are done in a second.
+    """
     with bar() as shown:
-        task = shown.add_task(what, total=None)
-        yield lambda done, total: shown.update(task, completed=done, total=total)
+        task = shown.add_task(what, total=None, rate=rate)
+
+        def report(done: int, total: int) -> None:
+            shown.update(task, completed=done, total=total)
+            reporter.progress(what, done, total)
+
+        yield report

@@ -20,6 +20,7 @@ from fashion16.errors import (
     DataError,
     EncoderMismatchError,
     HeadError,
+    IndexFileError,
     MissingIndexError,
     WorkspaceError,
 )
@@ -247,6 +248,18 @@ class Workspace(Layout):
             pass  # there is nothing to be had without a pass of the network
         self.embed(collection, Encoder(self.encoder_folder), progress)
         return self.active_embeddings(collection, digest)
+
+    def is_indexed(self, collection: str) -> bool:
+        """Whether head and index are there, fit the encoder, and the index holds every active item."""
+        try:
+            digest = EncoderCard.read(self.encoder_folder / "encoder.json").digest
+            index, _ = read_index(self.index_file(collection), digest)
+            fits = Head.read(self.head_file(collection)).encoder_digest == digest
+        except (IndexFileError, HeadError):
+            return False
+        with self.catalogue(collection) as catalogue:
+            ids = catalogue.active().ids
+        return fits and len(index.known(ids)) == len(ids)
 
     def open(self, collection: str = DEFAULT_COLLECTION) -> Collection:
         """Everything a search needs, loaded and checked against each other.

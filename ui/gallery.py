@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import streamlit as st
 from fashion16.catalogue_rows import Item
 from fashion16.collection import Collection
 from fashion16.search import Answer, Result
-from ui import charts
+from ui import charts, session
 
 # the results of a search, each with its item
 Found = list[tuple[Result, Item]]
@@ -21,6 +22,11 @@ Found = list[tuple[Result, Item]]
 def plain(text: object) -> str:
     """Text of a data set as Markdown shows it letter for letter."""
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+-.!|~$:" else letter for letter in str(text))
+
+
+def label(item: Item) -> str:
+    """The item's label as plain text."""
+    return "unlabelled" if item.label is None else item.label
 
 
 def figure(name: str, value: str, remark: str) -> None:
@@ -62,9 +68,9 @@ def results(collection: Collection, found: Found, on_pick: Callable[[int], None]
                 st.image(
                     collection.thumbnail(item),
                     width="stretch",
-                    alt=f"Rank {result.rank}: {item.label}, similarity {result.similarity:.1%}",
+                    alt=f"Rank {result.rank}: {label(item)}, similarity {result.similarity:.1%}",
                 )
-                st.markdown(f"**{result.rank}** · {result.similarity:.1%}  \n{plain(item.label)} · {result.id}")
+                st.markdown(f"**{result.rank}** · {result.similarity:.1%}  \n{plain(label(item))} · {result.id}")
                 st.button(
                     "Search with this",
                     key=f"with_{result.rank}",
@@ -121,10 +127,12 @@ def wall(collection: Collection, n: int) -> None:
     cells = []
     for item in collection.catalogue.items(collection.random_ids(n, seed)):
         source = collection.thumbnail(item, 112)
-        label = html.escape(f"{item.label}, picture {item.id}", quote=True)
+        words = html.escape(f"{label(item)}, picture {item.id}", quote=True)
+        link = html.escape(
+            "Search?" + urlencode({"source": "Collection", "id": item.id} | session.address(collection.name))
+        )
         cells.append(
-            f'<a href="Search?source=Collection&id={item.id}" target="_self" title="Search with this {label}">'
-            f'<img src="{source}" alt="{label}"></a>'
+            f'<a href="{link}" target="_self" title="Search with this {words}"><img src="{source}" alt="{words}"></a>'
         )
     style = (
         "<style>.wall{display:grid;grid-template-columns:repeat(auto-fill,minmax(72px,1fr));gap:6px}"

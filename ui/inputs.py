@@ -102,8 +102,8 @@ def _picture_number(collection: Collection, shown: bool) -> int | None:
 def _from_collection(collection: Collection, item_id: int) -> Query:
     item = collection.catalogue.item(item_id)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.image(collection.thumbnail(item, 240), width=120, alt=f"Picture {item_id}, labelled {item.label}")
-        st.markdown(f"Picture **{item_id}**  \nlabelled **{gallery.plain(item.label)}**", width="content")
+        st.image(collection.thumbnail(item, 240), width=120, alt=f"Picture {item_id}, labelled {gallery.label(item)}")
+        st.markdown(f"Picture **{item_id}**  \nlabelled **{gallery.plain(gallery.label(item))}**", width="content")
     return Query(collection.picture_of(item), item_id)
 
 

@@ -47,7 +47,8 @@ def choose(collection: Collection, classified: Classified) -> Scope:
 def _categories(collection: Collection, classified: Classified, where: str | None) -> tuple[str, ...] | None:
     there = collection.searcher.index.categories
     if where == SECOND:
-        return (classified.second_guess,)
+        # the head may know categories that have no items here
+        return tuple(name for name in classified.probabilities if name in there)[1:2] or None
     if where == ALL:
         return there
     if where == CHOOSE:

@@ -1,4 +1,4 @@
-"""Opening the collection once for all sessions, and what every page begins with."""
+"""What every page begins with: its frame, the choice of a collection, and the collection opened for all sessions."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from fashion16 import holdings, jobs
 from fashion16.collection import Collection
 from fashion16.errors import Fashion16Error
+from fashion16.packing import unpack
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 
 ICON = Path(__file__).parent / "icon.png"
@@ -20,37 +22,85 @@ PAGES = (
 
 
 def begin(title: str) -> Collection:
-    """Draw the frame of a page and return the opened collection; stops the page with a sentence if it can't."""
+    """Draw the frame of a page and return the chosen collection; stops the page with a sentence if it can't."""
+    return opened(frame(title))
+
+
+def frame(title: str) -> str:
+    """Draw what is around a page, and return the name of the collection that is chosen in the sidebar."""
     st.set_page_config(
         page_title=f"{title} · Fashion-16", page_icon=str(ICON), layout="wide", initial_sidebar_state=230
     )
     st.html(STYLE)
-    workspace = Workspace()
+    names = holdings.names(Workspace())
+    first = holdings.first(Workspace())
+    if (wanted := st.session_state.pop("open_next", None)) in names:
+        st.session_state.collection = wanted
+    if st.session_state.get("collection") not in (None, *names):
+        del st.session_state["collection"]  # it was removed or renamed
     with st.sidebar:
         st.markdown("## Fashion‑16")
-        for page, label, icon in PAGES:
-            st.page_link(page, label=label, icon=icon)
+        links = st.container(gap="xxsmall")
+        name = st.selectbox(
+            "Collection",
+            names,
+            index=names.index(first),
+            key="collection",
+            bind="query-params",
+            persist_state="session",
+            on_change=_forget_picture,
+        )
+        with links:
+            for page, label, icon in PAGES:
+                st.page_link(page, label=label, icon=icon, query_params=address(str(name)))
+    return str(name)
+
+
+def address(name: str) -> dict[str, str]:
+    """What a link to a page needs so that the page opens this collection."""
+    return {} if name == holdings.first(Workspace()) else {"collection": name}
+
+
+def opened(name: str) -> Collection:
+    """The collection of this name; stops the page with a sentence if it cannot be opened."""
+    workspace = Workspace()
     try:
-        _import_once(workspace)
-        collection = _open(str(workspace.root), workspace.database_url, DEFAULT_COLLECTION, _stamp(workspace))
+        _prepare(workspace, name)
+        collection = _open(str(workspace.root), workspace.database_url, name, _stamp(workspace, name))
     except Fashion16Error as error:
-        st.error(str(error), icon=":material/error:")
+        job = jobs.state(workspace.job_folder(name))
+        if job and job.running:
+            st.info(
+                f"“{name}” is being made searchable. The Home page shows how far it is.", icon=":material/hourglass:"
+            )
+        else:
+            st.error(str(error), icon=":material/error:")
         st.stop()
     with st.sidebar:
-        st.caption(f"Collection **{collection.name}**  \n{len(collection.searcher.index):,} pictures")
+        st.caption(f"{len(collection.searcher.index):,} pictures")
     return collection
 
 
-def _import_once(workspace: Workspace) -> None:
-    """The first run fetches Fashion-MNIST and fills the catalogue, in view of the user."""
-    flag = f"imported {workspace.root}"
+def _forget_picture() -> None:
+    """A number means another picture in another collection, and a category may not be there (a callback)."""
+    for key in ("id", "in"):
+        if key in st.session_state:
+            st.session_state[key] = None if key == "id" else []
+
+
+def _prepare(workspace: Workspace, name: str) -> None:
+    """The first run fetches Fashion-MNIST or opens a pack, in view of the user."""
+    flag = f"prepared {workspace.root} {name}"
     if st.session_state.get(flag):
         return
-    if not workspace.is_imported(DEFAULT_COLLECTION):
+    if name == DEFAULT_COLLECTION and not workspace.is_imported(name):
         text = "Setting up Fashion‑MNIST’s 70,000 pictures. This happens once."
         bar = st.progress(0.0, text)
         workspace.import_fashion_mnist(lambda done, total: bar.progress(min(1.0, done / max(1, total)), text))
         bar.empty()
+    elif name != DEFAULT_COLLECTION:
+        with st.spinner(f"Opening “{name}”", show_time=True):
+            unpack(workspace, name)
     st.session_state[flag] = True
 
 
@@ -60,11 +110,11 @@ def _open(root: str, database_url: str | None, name: str, stamp: tuple[int, ...]
     return Workspace(Path(root), database_url).open(name)
 
 
-def _stamp(workspace: Workspace) -> tuple[int, ...]:
+def _stamp(workspace: Workspace, name: str) -> tuple[int, ...]:
     files = (
         workspace.encoder_folder / "encoder.json",
-        workspace.head_file(DEFAULT_COLLECTION),
-        workspace.index_file(DEFAULT_COLLECTION),
-        workspace.pictures_file(DEFAULT_COLLECTION),
+        workspace.head_file(name),
+        workspace.index_file(name),
+        workspace.pictures_file(name),
     )
     return tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
