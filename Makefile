@@ -34,6 +34,7 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.served
 	$(BIN)/python -m benchmarks.index_search
+	$(BIN)/python -m benchmarks.importing
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

@@ -46,6 +46,23 @@ class Catalogue(Database):
             new = {(item.source, item.file): item for item in imported if (item.source, item.file) not in there}
             return _insert(connection, iter(new.values()))
 
+    def restore(self, whole: Iterable[Item]) -> int:
+        """Fill an empty catalogue with items as they were, all or none; returns how many.
+
+        Returns 0, and adds nothing, where there are items already: of two who restore at once, one does.
+
+        Raises:
+            CatalogueError: two of them are the same, or the database cannot be used.
+        """
+        with self.writing() as connection:
+            if connection.scalar(sa.select(sa.func.count()).select_from(items)):
+                return 0
+            stream, restored = iter(whole), 0
+            while rows := [vars(item) for item in islice(stream, INSERT_BATCH)]:
+                connection.execute(items.insert(), rows)
+                restored += len(rows)
+            return restored
+
     def sources(self) -> dict[tuple[str, str], Came]:
         """How each item that is a file came, by its source and the SHA-256 of its picture."""
         columns = (items.c.source, items.c.sha256, items.c.original_label, items.c.file, items.c.width, items.c.height)

@@ -129,9 +129,11 @@ class Workspace(Layout):
         if not self.has_files(collection):
             return self.pictures(collection)  # type: ignore[return-value]
         with self.catalogue(collection) as catalogue:
-            return StoredPictures(
-                self.store(collection), [(file, width, height) for _, file, width, height in catalogue.files()]
-            )
+            active, files = set(catalogue.active().ids.tolist()), catalogue.files()
+        # a pack has no pictures of items that are excluded
+        excluded = {row for row, (item_id, *_) in enumerate(files) if item_id not in active}
+        sized = [(file, width, height) for _, file, width, height in files]
+        return StoredPictures(self.store(collection), sized, excluded)
 
     def side(self, collection: str, card: EncoderCard) -> int:
         """The side at which the collection is encoded: the small one where most of its pictures are small."""

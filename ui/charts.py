@@ -11,11 +11,12 @@ from fashion16.images import Pixels, encode_jpeg, to_data_uri
 
 ACCENT = "#C43A6B"  # readable on both themes' grounds
 QUIET = "#B9A9B3"
+SHOWN = 10  # more would push the results off a phone's first screens
 
 
 def probabilities(shares: Mapping[str, float], searched: tuple[str, ...]) -> go.Figure:
-    """A horizontal bar per category, the most likely on top, the searched ones in colour."""
-    names = list(shares)
+    """A horizontal bar for each of the ten most likely categories, these on top, the searched ones in colour."""
+    names = list(shares)[:SHOWN]
     figure = go.Figure(
         go.Bar(
             x=[shares[name] for name in names],

@@ -62,6 +62,10 @@ def heading(answer: Answer) -> None:
 
 def results(collection: Collection, found: Found, on_pick: Callable[[int], None]) -> None:
     """The garments in a grid that fits a phone, each with rank, similarity, label and id."""
+    # pictures of one height, so that what is written below them stands in line; nothing of them is cut off
+    shapes = [item.width / item.height for _, item in found if item.width and item.height]
+    shape = float(np.clip(np.median(shapes), 0.6, 1.6)) if shapes else 1.0
+    st.html(f"<style>.st-key-results img{{aspect-ratio:{shape:.3f};object-fit:contain}}</style>")
     with st.grid(min_column_width=140, gap="small", key="results"):
         for result, item in found:
             with st.container(key=f"result_{result.rank}", gap="xxsmall"):
@@ -124,19 +128,19 @@ def wall(collection: Collection, n: int) -> None:
     """Some pictures as a wall; each is a link that searches with it."""
     # drawn once a session, so that the wall stands still while a person uses the page
     seed = st.session_state.setdefault("wall_seed", int(np.random.default_rng().integers(2**32)))
+    where = {"source": "Collection"} | session.address(collection.name)
     cells = []
     for item in collection.catalogue.items(collection.random_ids(n, seed)):
         source = collection.thumbnail(item, 112)
         words = html.escape(f"{label(item)}, picture {item.id}", quote=True)
-        link = html.escape(
-            "Search?" + urlencode({"source": "Collection", "id": item.id} | session.address(collection.name))
-        )
+        link = html.escape("Search?" + urlencode(where | {"id": item.id}))
         cells.append(
             f'<a href="{link}" target="_self" title="Search with this {words}"><img src="{source}" alt="{words}"></a>'
         )
     style = (
         "<style>.wall{display:grid;grid-template-columns:repeat(auto-fill,minmax(72px,1fr));gap:6px}"
-        ".wall img{width:100%;display:block;border-radius:6px;transition:transform .12s}"
+        ".wall img{width:100%;aspect-ratio:1;object-fit:cover;display:block;border-radius:6px;"
+        "transition:transform .12s}"
         ".wall a:hover img,.wall a:focus img{transform:scale(1.08)}</style>"
     )
     st.html(f'{style}<div class="wall">{"".join(cells)}</div>')

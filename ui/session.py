@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import streamlit as st
@@ -12,6 +13,7 @@ from fashion16.errors import Fashion16Error
 from fashion16.packing import unpack
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 
+FIRST_VARIABLE = "FASHION16_COLLECTION"
 ICON = Path(__file__).parent / "icon.png"
 # Streamlit leaves six rems above a title, which is a fifth of a phone's screen
 STYLE = "<style>[data-testid=stMainBlockContainer]{padding-top:4rem}</style>"
@@ -33,7 +35,9 @@ def frame(title: str) -> str:
     )
     st.html(STYLE)
     names = holdings.names(Workspace())
-    first = holdings.first(Workspace())
+    first = first_name()
+    if first not in names:
+        names.insert(0, first)  # what opens it says that it is not there
     if (wanted := st.session_state.pop("open_next", None)) in names:
         st.session_state.collection = wanted
     if st.session_state.get("collection") not in (None, *names):
@@ -58,7 +62,14 @@ def frame(title: str) -> str:
 
 def address(name: str) -> dict[str, str]:
     """What a link to a page needs so that the page opens this collection."""
-    return {} if name == holdings.first(Workspace()) else {"collection": name}
+    return {} if name == first_name() else {"collection": name}
+
+
+def first_name() -> str:
+    """The collection that is shown where the address names none: one that was packed for sharing comes first."""
+    workspace = Workspace()
+    packed = [name for name in holdings.names(workspace) if workspace.pack_folder(name).is_dir()]
+    return os.environ.get(FIRST_VARIABLE) or next(iter(packed), DEFAULT_COLLECTION)
 
 
 def opened(name: str) -> Collection:
