@@ -13,7 +13,7 @@ from rich.table import Table
 from fashion16 import holdings
 from fashion16.cli_train import CollectionArgument, build_index
 from fashion16.collecting import CLOTHING, Source, clothing_source, import_source
-from fashion16.errors import SearchError
+from fashion16.errors import Fashion16Error, SearchError
 from fashion16.head import LEARNABLE
 from fashion16.import_log import ImportReport
 from fashion16.packing import pack as pack_collection
@@ -85,15 +85,21 @@ def list_collections() -> None:
     workspace = Workspace()
     table = Table("collection", "pictures", "labels", "unlabelled", "searchable")
     for name in holdings.names(workspace):
-        unpack(workspace, name)
-        if not workspace.is_imported(name):
-            table.add_row(name, "0", "", "", f"not yet: fashion16 import {name}")
-            continue
-        with workspace.catalogue(name) as catalogue:
-            counts, n = catalogue.label_counts(), len(catalogue.active())
-        ready = "yes" if workspace.is_indexed(name) else f"not yet: fashion16 index {name}"
-        table.add_row(name, f"{n:,}", f"{len(counts):,}", f"{n - sum(counts.values()):,}", ready)
+        try:
+            table.add_row(name, *_figures(workspace, name))
+        except Fashion16Error as error:  # one that is damaged must not hide the others
+            table.add_row(name, "", "", "", escape(str(error)))
     console.print(table)
+
+
+def _figures(workspace: Workspace, name: str) -> tuple[str, str, str, str]:
+    unpack(workspace, name)
+    if not workspace.is_imported(name):
+        return "0", "", "", f"not yet: fashion16 import {name}"
+    with workspace.catalogue(name) as catalogue:
+        counts, n = catalogue.label_counts(), len(catalogue.active())
+    ready = "yes" if workspace.is_indexed(name) else f"not yet: fashion16 index {name}"
+    return f"{n:,}", f"{len(counts):,}", f"{n - sum(counts.values()):,}", ready
 
 
 def rename(
@@ -116,7 +122,7 @@ def remove(
     Example: `fashion16 remove my-shop`
     """
     workspace = Workspace()
-    if not yes:
+    if not yes and name in holdings.names(workspace):  # else holdings.remove says what is wrong
         with workspace.catalogue(name) as catalogue:
             what = f"{catalogue.count():,} pictures and {catalogue.revision():,} corrections"
         typer.confirm(f"Remove “{name}” with {what}?", abort=True)

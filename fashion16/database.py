@@ -32,13 +32,7 @@ class Database:
             CatalogueError: the database cannot be reached or written.
             NewerCatalogueError: a newer Fashion-16 made it.
         """
-        try:
-            self._engine = _engine(sa.make_url(url))
-        except (sa.exc.ArgumentError, ImportError) as error:
-            raise CatalogueError(
-                f"The database URL cannot be used ({error}). It reads like "
-                "postgresql+psycopg://user:password@host/name, and the database's driver must be installed."
-            ) from error
+        self._engine = _reach(url)
         if schema is not None:
             with self.writing() as connection:
                 connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
@@ -104,6 +98,57 @@ class Database:
             raise CatalogueError(
                 f"The catalogue {where} cannot be used ({reason}). Check that it exists and may be written."
             ) from error
+
+
+class Schemas(Database):
+    """The schemas of a database, one for each collection. None is made or brought up to date."""
+
+    def __init__(self, url: str) -> None:
+        """Reach the database at a URL.
+
+        Raises:
+            CatalogueError: it is no URL of a database, or its driver is missing.
+        """
+        self._engine = _reach(url)
+
+    def has(self, name: str) -> bool:
+        """Whether the collection has a schema.
+
+        Raises:
+            CatalogueError: other tables than ours are in it, which are not ours to touch.
+        """
+        with self.reading() as connection:
+            inspector = sa.inspect(connection)
+            if not inspector.has_schema(name):
+                return False
+            tables = {*inspector.get_table_names(name), *inspector.get_view_names(name)}
+        if "migrations" not in tables or not tables <= migrations.TABLES:
+            raise CatalogueError(
+                f"The schema “{name}” of the database is not Fashion-16's alone: it has "
+                f"{', '.join(sorted(tables - migrations.TABLES)) or 'no tables of ours'}. Nothing was changed."
+            )
+        return True
+
+    def drop(self, name: str) -> None:
+        """Drop the collection's schema with all that is in it."""
+        with self.writing() as connection:
+            connection.execute(sa.schema.DropSchema(name, cascade=True, if_exists=True))
+
+    def rename(self, old: str, new: str) -> None:
+        """Give the collection's schema another name."""
+        with self.writing() as connection:
+            quote = connection.dialect.identifier_preparer.quote_identifier
+            connection.exec_driver_sql(f"ALTER SCHEMA {quote(old)} RENAME TO {quote(new)}")
+
+
+def _reach(url: str | sa.URL) -> sa.Engine:
+    try:
+        return _engine(sa.make_url(url))
+    except (sa.exc.ArgumentError, ImportError) as error:
+        raise CatalogueError(
+            f"The database URL cannot be used ({error}). It reads like "
+            "postgresql+psycopg://user:password@host/name, and the database's driver must be installed."
+        ) from error
 
 
 def _engine(url: sa.URL) -> sa.Engine:

@@ -9,19 +9,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from fashion16 import jobs, locks
-from fashion16.database import Database
-from fashion16.errors import BusyError, CatalogueError, DamagedDataError, WorkspaceError
+from fashion16.database import Schemas
+from fashion16.errors import BusyError, DamagedDataError, WorkspaceError
 from fashion16.layout import NAME, TAKEN, Layout, check_name
 from fashion16.pack_files import CARD, PackCard
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 
 # any of these in its folder, and a collection can be opened, or its import goes on
 SIGNS = ("catalogue.sqlite", "pictures.npy", "thumbnails")
-# what our own migrations make in a database schema
-TABLES = frozenset({"migrations", "items", "corrections", "imports", "refusals"})
 
 
 def names(workspace: Layout) -> list[str]:
@@ -167,49 +163,10 @@ def _own_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-class _Schemas(Database):
-    """The schemas of a database, one for each collection. None is made or brought up to date."""
-
-    def __init__(self, url: str) -> None:
-        try:
-            self._engine = sa.create_engine(url, pool_pre_ping=True)
-        except (sa.exc.ArgumentError, ImportError) as error:
-            raise CatalogueError(f"The database URL cannot be used ({error}). Correct it.") from error
-
-    def has(self, name: str) -> bool:
-        """Whether the collection has a schema.
-
-        Raises:
-            CatalogueError: other tables than ours are in it, which are not ours to touch.
-        """
-        with self.reading() as connection:
-            inspector = sa.inspect(connection)
-            if not inspector.has_schema(name):
-                return False
-            tables = {*inspector.get_table_names(name), *inspector.get_view_names(name)}
-        if "migrations" not in tables or not tables <= TABLES:
-            raise CatalogueError(
-                f"The schema “{name}” of the database is not Fashion-16's alone: it has "
-                f"{', '.join(sorted(tables - TABLES)) or 'no tables of ours'}. Nothing was changed."
-            )
-        return True
-
-    def drop(self, name: str) -> None:
-        """Drop the collection's schema with all that is in it."""
-        with self.writing() as connection:
-            connection.execute(sa.schema.DropSchema(name, cascade=True, if_exists=True))
-
-    def rename(self, old: str, new: str) -> None:
-        """Give the collection's schema another name."""
-        with self.writing() as connection:
-            quote = connection.dialect.identifier_preparer.quote_identifier
-            connection.exec_driver_sql(f"ALTER SCHEMA {quote(old)} RENAME TO {quote(new)}")
-
-
 @contextmanager
-def _schemas(workspace: Workspace) -> Iterator[_Schemas | None]:
+def _schemas(workspace: Workspace) -> Iterator[Schemas | None]:
     if workspace.database_url is None:
         yield None
         return
-    with _Schemas(workspace.database_url) as schemas:
+    with Schemas(workspace.database_url) as schemas:
         yield schemas

@@ -139,7 +139,7 @@ def _work(
             return data
         sha256 = hashlib.sha256(data).hexdigest()
         came = known.get((entry.name, sha256))
-        if came and store.has_thumbnail(came.file, came.width, came.height):
+        if came and _is_stored(came, len(data), store):
             return _Unchanged(label != came.label)
         stored = store.put(data)
     except (ImageError, DataError) as error:
@@ -157,6 +157,10 @@ def _work(
         stored.height,
         getattr(entry, "fetched_at", None),
     )
+
+
+def _is_stored(came: Came, n_bytes: int, store: PictureStore) -> bool:
+    return store.has_original(came.file, n_bytes) and store.has_thumbnail(came.file, came.width, came.height)
 
 
 def _in_parallel(work: Callable[[Entry | Refusal], Outcome], entries: Iterable[Entry | Refusal]) -> Iterator[Outcome]:

@@ -23,8 +23,8 @@ ROOT_VARIABLE = "FASHION16_HOME"
 DATABASE_VARIABLE = "FASHION16_DATABASE_URL"
 # a name is a folder, a file, a database schema and a part of an address
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-# folders beside those of the collections
-TAKEN = frozenset({"encoder", "downloads", "jobs"})
+# folders beside those of the collections, and PostgreSQL's own schema
+TAKEN = frozenset({"encoder", "downloads", "jobs", "public"})
 
 
 def check_name(name: str) -> str:

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from fashion16.errors import NewerCatalogueError
 
 metadata = sa.MetaData()
+# all that the steps make
+TABLES = frozenset({"migrations", "items", "corrections", "imports", "refusals"})
 
 migrations = sa.Table(
     "migrations",

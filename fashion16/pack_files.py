@@ -121,6 +121,8 @@ def read_pack(folder: Path) -> list[Item]:
         DamagedDataError: it is not as it was written.
     """
     card, path = PackCard.read(folder / CARD), folder / TABLE
+    if links := [found for found in folder.rglob("*") if found.is_symlink()]:
+        raise DamagedDataError(f"{links[0]} is a link, and a pack has none. Fetch the pack again.", links[0])
     try:
         items = _read_table(path)
         if len(items) != card.items:

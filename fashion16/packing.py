@@ -160,7 +160,9 @@ def _move_to_labels(index: CategoryIndex, active: list[Item], name: str) -> None
     """Leave the active items alone in the index, each in the category of its label."""
     lies_in = {int(i): category for category, part in index.partitions.items() for i in part.ids}
     if missing := sum(item.id not in lies_in for item in active):
-        raise DataError(f"{missing:,} pictures of “{name}” are not in its index yet. Run first: fashion16 index {name}")
+        raise DataError(
+            f"Pictures of “{name}” are not in its index yet: {missing:,}. Run first: fashion16 index {name}"
+        )
     index.remove(lies_in.keys() - {item.id for item in active})
     moves: dict[str, list[int]] = defaultdict(list)
     for item in active:
@@ -239,6 +241,7 @@ def _replacing_folder(target: Path) -> Iterator[Path]:
     partial, old = (target.with_name(f".{target.name}.pack-{word}") for word in ("partial", "old"))
     try:
         there = {path.name for path in target.iterdir()} if target.exists() else set()
+        there -= {name for name in there if name.startswith(".") and name.endswith(".partial")}  # of `replacing`
         if others := sorted(there - PARTS) or (there and CARD not in there and sorted(there)):
             raise WorkspaceError(
                 f"{target} holds other things than a pack ({', '.join(others)[:100]}). Name a folder that is new.",

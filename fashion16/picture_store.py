@@ -29,6 +29,7 @@ from fashion16.images import LOSSLESS_SIDE, Pixels, decode_thumbnail, encode_thu
 THUMBNAIL_SIDE = 320
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp"}
 SUFFIXES |= {"TIFF": ".tif", "PPM": ".ppm", "AVIF": ".avif"}
+ENDS = (b"\xff\xd9", b"IEND\xaeB`\x82")  # of a JPEG and of a PNG
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,19 @@ class PictureStore:
         self._write(thumbnail, encode_thumbnail(picture.pixels, THUMBNAIL_SIDE))
         return stored
 
+    def has_original(self, file: str, n_bytes: int) -> bool:
+        """Whether the picture of so many bytes is there as it came."""
+        with suppress(OSError):
+            return (self.folder / "pictures" / file).stat().st_size == n_bytes
+        return False
+
     def has_thumbnail(self, file: str, width: int, height: int) -> bool:
-        """Whether the picture's thumbnail is there, and not empty as a machine that lost its power may leave it."""
+        """Whether the picture's thumbnail is there to its end; a machine that lost its power may leave less."""
         name = thumbnail_name(file, width, height)
         for folder in self._thumbnails:
-            with suppress(OSError):
-                if (folder / name).stat().st_size:
+            with suppress(OSError), (folder / name).open("rb") as stream:
+                stream.seek(-max(map(len, ENDS)), os.SEEK_END)
+                if stream.read().endswith(ENDS):
                     return True
         return False
 
@@ -132,9 +140,9 @@ class PictureStore:
 
     def _write(self, path: Path, data: bytes) -> None:
         """Write a file whole or not at all. Not flushed to the disk one by one: that would take hours."""
-        # a machine that lost its power may leave a file of no length
+        # a machine that lost its power may leave a file of no length, or of zeros
         with suppress(OSError):
-            if path.stat().st_size == len(data):
+            if path.read_bytes() == data:
                 return
         partial = Path(f"{path}.{secrets.token_hex(4)}.partial")
         try:

@@ -86,7 +86,8 @@ class Workspace(Layout):
         """
         name = DEFAULT_COLLECTION
         with self.catalogue(name) as catalogue:
-            if self.pictures_file(name).is_file() and (count := catalogue.count()):
+            there = self.pictures_file(name).is_file() or self.has_files(name)
+            if there and (count := catalogue.count()):
                 return count
             data_set = FashionMNIST.read(find_fashion_mnist(self.downloads_folder, progress))
             with replacing(self.pictures_file(name)) as partial, partial.open("wb") as file:

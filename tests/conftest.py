@@ -17,6 +17,8 @@ from fashion16.importers import find_fashion_mnist
 from fashion16.layout import DATABASE_VARIABLE
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 
+pytest_plugins = ["tests.browsing"]
+
 # by hand the properties are tried on new examples each time, in CI on the same ones: a change is judged by itself
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):

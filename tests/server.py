@@ -36,8 +36,8 @@ def chromium() -> str | None:
 class Server:
     """`streamlit run` on a free port, with its log kept; use it in a `with` block."""
 
-    def __init__(self, home: Path, log: Path) -> None:
-        self.home, self.log = home, log
+    def __init__(self, home: Path, log: Path, **environment: str) -> None:
+        self.home, self.log, self.environment = home, log, environment
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -52,7 +52,7 @@ class Server:
                 cwd=REPOSITORY,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "FASHION16_HOME": str(self.home)},
+                env={**os.environ, "FASHION16_HOME": str(self.home), **self.environment},
                 start_new_session=True,
             )
         self._wait()

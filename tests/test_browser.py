@@ -9,17 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, expect, sync_playwright
+from playwright.sync_api import Page, Playwright, expect
 
 from fashion16.collection import Collection
 from fashion16.workspace import Workspace
+from tests.browsing import DESKTOP, PHONE, WAIT, complaints_of, results, watched
 from tests.server import CHROMIUM_FLAGS, Server, chromium
-
-DESKTOP, PHONE = {"width": 1400, "height": 1000}, {"width": 390, "height": 844}
-WAIT = 30_000  # milliseconds; a shared machine may be slow
-# Streamlit's own look for the server below the page's address when a link leads straight to a page
-DEEP_LINK_PROBE = "/Search/_stcore/"
-BAD_WORDS = ("Traceback", "Error", "WARNING", "Warning", "deprecated")
 
 
 @pytest.fixture(scope="module")
@@ -27,57 +22,7 @@ def server(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> It
     log = tmp_path_factory.mktemp("server") / "log"
     with Server(workspace.root, log) as running:
         yield running
-    lines = [line for line in log.read_text().splitlines() if any(word in line for word in BAD_WORDS)]
-    assert lines == []
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    running = playwright.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_FLAGS))
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    yield from _watched(browser.new_page(viewport=DESKTOP))
-
-
-@pytest.fixture
-def phone(browser: Browser) -> Iterator[Page]:
-    yield from _watched(browser.new_page(viewport=PHONE, has_touch=True))
-
-
-def _watched(page: Page) -> Iterator[Page]:
-    """A page whose console, errors and requests must be clean at the end."""
-    page.set_default_timeout(WAIT)
-    complaints: list[str] = []
-
-    def on_console(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and DEEP_LINK_PROBE not in message.location.get("url", ""):
-            complaints.append(f"{message.text} {message.location.get('url')}")
-
-    def on_failure(request: Request) -> None:
-        # a rerun drops pictures that are no longer shown
-        if request.failure != "net::ERR_ABORTED":
-            complaints.append(f"{request.url}: {request.failure}")
-
-    page.on("console", on_console)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("requestfailed", on_failure)
-    yield page
-    page.close()
-    assert complaints == []
-
-
-def _results(page: Page, n: int = 20) -> None:
-    expect(page.get_by_role("button", name="Search with this")).to_have_count(n, timeout=WAIT)
+    assert complaints_of(log) == []
 
 
 def _photo(collection: Collection, item_id: int, path: Path, side: int = 400) -> Path:
@@ -104,18 +49,18 @@ def test_the_first_run_sets_everything_up_by_itself(
         expect(page.get_by_text("Pick a picture to begin")).to_be_visible()
         expect(page.get_by_text("Setting up")).to_have_count(0)
         page.locator(".wall a").first.click()
-        _results(page)
+        results(page)
         page.goto("about:blank")
-    assert [line for line in log.read_text().splitlines() if any(word in line for word in BAD_WORDS)] == []
+    assert complaints_of(log) == []
 
 
-def test_an_uploaded_picture_shows_twenty_results(
+def test_an_uploaded_picture_shows_twentyresults(
     page: Page, server: Server, collection: Collection, tmp_path: Path
 ) -> None:
     page.goto(server.url)
     page.get_by_role("button", name="Search with a photo").click()
     page.locator("input[type=file]").set_input_files(_photo(collection, 10, tmp_path / "photo.jpg"))
-    _results(page)
+    results(page)
     expect(page.get_by_role("heading", name=f"20 most similar in {_predicted(collection, 10)}")).to_be_visible()
     # every picture has really been drawn
     expect(page.locator(".st-key-results img")).to_have_count(20)
@@ -129,22 +74,22 @@ def test_the_camera_finds_the_garment_it_is_shown(
     video = _video(collection.picture(boot), tmp_path / "camera.y4m")
     camera = f"--use-file-for-fake-video-capture={video}"
     running = playwright.chromium.launch(executable_path=chromium(), args=[*CHROMIUM_FLAGS, camera])
-    watched = _watched(running.new_page(viewport=DESKTOP))
-    page = next(watched)
+    watching = watched(running.new_page(viewport=DESKTOP))
+    page = next(watching)
     page.goto(f"{server.url}/Search")
     page.get_by_role("radio", name="Camera").click()
     page.wait_for_function("document.querySelector('video')?.videoWidth > 0 && !document.querySelector('video').paused")
     page.get_by_role("button", name="Take photo").click()
-    _results(page)
+    results(page)
     expect(page.get_by_role("heading", name="20 most similar in Ankle boot")).to_be_visible()
     with pytest.raises(StopIteration):
-        next(watched)
+        next(watching)
     running.close()
 
 
 def test_an_override_searches_in_other_categories(page: Page, server: Server, collection: Collection) -> None:
     page.goto(f"{server.url}/Search?source=Collection&id=10")
-    _results(page)
+    results(page)
     page.get_by_role("radio", name="Second guess").click()
     second = collection.classify(collection.picture(10)).second_guess
     expect(page.get_by_role("heading", name=f"20 most similar in {second}")).to_be_visible()
@@ -160,16 +105,16 @@ def test_search_with_this_goes_on_from_a_result_and_the_address_says_so(
 ) -> None:
     page.goto(f"{server.url}/Search")
     page.locator("input[type=file]").set_input_files(_photo(collection, 10, tmp_path / "photo.jpg"))
-    _results(page)
+    results(page)
     page.get_by_role("button", name="Search with this").nth(4).click()
     page.wait_for_url("**id=*")
     number = page.url.split("id=")[1].split("&")[0]
     expect(page.get_by_label("Picture number")).to_have_value(number)
-    _results(page)
+    results(page)
     # the link opens the same search for somebody else
     first = page.locator(".st-key-results img").first.get_attribute("alt")
     page.goto(page.url)
-    _results(page)
+    results(page)
     expect(page.locator(".st-key-results img").first).to_have_attribute("alt", str(first))
 
 
@@ -178,7 +123,7 @@ def test_a_picture_on_the_wall_is_a_door_to_its_search(page: Page, server: Serve
     link = page.locator(".wall a").first
     number = str(link.get_attribute("href")).split("id=")[1]
     link.click()
-    _results(page)
+    results(page)
     expect(page.get_by_label("Picture number")).to_have_value(number)
 
 
@@ -197,7 +142,7 @@ def test_a_box_on_the_photo_searches_with_that_part(
     both.save(tmp_path / "both.png")
     page.goto(f"{server.url}/Search")
     page.locator("input[type=file]").set_input_files(tmp_path / "both.png")
-    _results(page)
+    results(page)
     for left, right, category in ((0.51, 0.99, "Trouser"), (0.01, 0.49, "Ankle boot")):
         box = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
         assert box is not None
@@ -219,13 +164,13 @@ def test_a_broken_file_gets_a_sentence_and_the_next_one_works(
     page.locator("input[type=file]").set_input_files(tmp_path / "broken.jpg")
     expect(page.get_by_text("damaged or cut off")).to_be_visible()
     page.locator("input[type=file]").set_input_files(good)
-    _results(page)
+    results(page)
     expect(page.get_by_text("damaged or cut off")).to_have_count(0)
 
 
 def test_the_results_can_be_taken_away_as_csv(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/Search?source=Collection&id=10")
-    _results(page)
+    results(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Results as CSV").click()
     lines = Path(download.value.path()).read_text().splitlines()
@@ -234,7 +179,7 @@ def test_the_results_can_be_taken_away_as_csv(page: Page, server: Server) -> Non
 
 def test_a_phone_shows_two_results_side_by_side_and_nothing_sticks_out(phone: Page, server: Server) -> None:
     phone.goto(f"{server.url}/Search?source=Collection&id=10")
-    _results(phone)
+    results(phone)
     cells = [phone.locator(f".st-key-result_{rank}").bounding_box() for rank in (1, 2, 3)]
     assert all(cells)
     first, second, third = (cell for cell in cells if cell)

@@ -269,7 +269,10 @@ def test_each_migration_is_recorded_with_its_name_and_time(path: Path, catalogue
     with sqlite3.connect(path) as connection:
         rows = connection.execute("SELECT number, name, applied_at FROM migrations").fetchall()
     connection.close()
-    assert [(number, name) for number, name, _ in rows] == [(1, "m1_items_and_corrections"), (2, "m2_sizes_and_imports")]
+    assert [(number, name) for number, name, _ in rows] == [
+        (1, "m1_items_and_corrections"),
+        (2, "m2_sizes_and_imports"),
+    ]
     assert datetime.fromisoformat(rows[0][2]).tzinfo is not None
 
 

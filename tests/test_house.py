@@ -53,6 +53,7 @@ LEVELS = (
         "catalogue",
         "picture_store",
         "import_log",
+        "pack_files",
         "jobs",
     ),
     (
@@ -105,6 +106,7 @@ ARROWS = {
     ("encoder_making", "workspace"),
     ("collecting", "workspace"),
     ("packing", "workspace"),
+    ("packing", "collection"),
     ("holdings", "workspace"),
     ("importing", "heaps"),
     ("crawl", "heaps"),

@@ -38,9 +38,11 @@ def frame(title: str) -> str:
     first = first_name()
     if first not in names:
         names.insert(0, first)  # what opens it says that it is not there
-    if (wanted := st.session_state.pop("open_next", None)) in names:
+    # a link to the entry page loses its query parameters, so the choice is kept beside the widget's own state
+    wanted = st.session_state.pop("open_next", None) or st.session_state.get("kept_collection")
+    if wanted in names and (wanted != st.session_state.get("kept_collection") or "collection" not in st.query_params):
         st.session_state.collection = wanted
-    if st.session_state.get("collection") not in (None, *names):
+    elif st.session_state.get("collection") not in (None, *names):
         del st.session_state["collection"]  # it was removed or renamed
     with st.sidebar:
         st.markdown("## Fashion‑16")
@@ -52,8 +54,9 @@ def frame(title: str) -> str:
             key="collection",
             bind="query-params",
             persist_state="session",
-            on_change=_forget_picture,
+            on_change=_choose,
         )
+        st.session_state.kept_collection = name
         with links:
             for page, label, icon in PAGES:
                 st.page_link(page, label=label, icon=icon, query_params=address(str(name)))
@@ -92,8 +95,9 @@ def opened(name: str) -> Collection:
     return collection
 
 
-def _forget_picture() -> None:
-    """A number means another picture in another collection, and a category may not be there (a callback)."""
+def _choose() -> None:
+    """Another collection: a number means another picture in it, and a category may not be there (a callback)."""
+    st.session_state.kept_collection = st.session_state.collection
     for key in ("id", "in"):
         if key in st.session_state:
             st.session_state[key] = None if key == "id" else []
@@ -104,14 +108,13 @@ def _prepare(workspace: Workspace, name: str) -> None:
     flag = f"prepared {workspace.root} {name}"
     if st.session_state.get(flag):
         return
+    with st.spinner(f"Opening “{name}”", show_time=True):
+        unpack(workspace, name)
     if name == DEFAULT_COLLECTION and not workspace.is_imported(name):
         text = "Setting up Fashion‑MNIST’s 70,000 pictures. This happens once."
         bar = st.progress(0.0, text)
         workspace.import_fashion_mnist(lambda done, total: bar.progress(min(1.0, done / max(1, total)), text))
         bar.empty()
-    elif name != DEFAULT_COLLECTION:
-        with st.spinner(f"Opening “{name}”", show_time=True):
-            unpack(workspace, name)
     st.session_state[flag] = True
 
 

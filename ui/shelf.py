@@ -100,9 +100,9 @@ def _start_import() -> None:
     upload, path = st.session_state.get("new_zip"), st.session_state.get("new_path", "").strip()
     name = st.session_state.get("new_name", "").strip() or _suggested(upload.name if upload else path)
     try:
-        check_name(name)
         if upload is None and not path:
             raise _Incomplete("Choose a ZIP, or name a folder on this computer.")
+        check_name(name)
         folder = workspace.job_folder(name)
         source = Path(path).expanduser()
         if upload is not None:

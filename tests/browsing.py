@@ -1,0 +1,72 @@
+"""A real browser for tests, whose console, errors and requests are watched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, expect, sync_playwright
+
+from tests.server import CHROMIUM_FLAGS, chromium
+
+DESKTOP, PHONE = {"width": 1400, "height": 1000}, {"width": 390, "height": 844}
+WAIT = 30_000  # milliseconds; a shared machine may be slow
+# Streamlit's own look for the server below the page's address when a link leads straight to a page
+DEEP_LINK_PROBE = "/Search/_stcore/"
+BAD_WORDS = ("Traceback", "Error", "WARNING", "Warning", "deprecated")
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    running = playwright.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_FLAGS))
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    yield from watched(browser.new_page(viewport=DESKTOP))
+
+
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Page]:
+    yield from watched(browser.new_page(viewport=PHONE, has_touch=True))
+
+
+def results(page: Page, n: int = 20) -> None:
+    """Wait for n results of a search."""
+    expect(page.get_by_role("button", name="Search with this")).to_have_count(n, timeout=WAIT)
+
+
+def complaints_of(log: Path) -> list[str]:
+    """The lines of a server's log that nobody should have to see."""
+    return [line for line in log.read_text().splitlines() if any(word in line for word in BAD_WORDS)]
+
+
+def watched(page: Page) -> Iterator[Page]:
+    """A page whose console, errors and requests must be clean at the end."""
+    page.set_default_timeout(WAIT)
+    complaints: list[str] = []
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and DEEP_LINK_PROBE not in message.location.get("url", ""):
+            complaints.append(f"{message.text} {message.location.get('url')}")
+
+    def on_failure(request: Request) -> None:
+        # a rerun drops pictures that are no longer shown
+        if request.failure != "net::ERR_ABORTED":
+            complaints.append(f"{request.url}: {request.failure}")
+
+    page.on("console", on_console)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", on_failure)
+    yield page
+    page.close()
+    assert complaints == []

@@ -1,0 +1,86 @@
+"""Small pictures to import, and what an import of them has to leave behind."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from fashion16.catalogue_rows import Item
+from fashion16.collecting import Source, import_source
+from fashion16.import_log import ImportReport
+from fashion16.importing import split_of
+from fashion16.workspace import Workspace
+from tests.conftest import REPOSITORY
+
+SHOP = "shop"
+
+
+def photo(number: int, width: int = 24, height: int = 32, form: str = "PNG", **options: Any) -> bytes:
+    """A picture file of a colour pattern of its own."""
+    few = np.random.default_rng(number).integers(0, 256, (4, 3, 3), np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(few).resize((width, height), Image.Resampling.NEAREST).save(out, form, **options)
+    return out.getvalue()
+
+
+def photos(label: str, numbers: range) -> dict[str, bytes]:
+    """A folder's name as label, and a picture for each number."""
+    return {f"{label}/{number:03}.png": photo(number) for number in numbers}
+
+
+def tree(root: Path, files: Mapping[str, bytes | str]) -> Path:
+    """These files below `root`."""
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return root
+
+
+def bare_workspace(root: Path) -> Workspace:
+    """A workspace with the repository's encoder and nothing else."""
+    (root / "models").mkdir(parents=True)
+    (root / "models" / "encoder").symlink_to(REPOSITORY / "models" / "encoder")
+    return Workspace(root)
+
+
+def import_from(workspace: Workspace, path: Path, name: str = SHOP, **choices: Any) -> ImportReport:
+    return import_source(workspace, name, Source(path, **choices))
+
+
+def items_of(workspace: Workspace, name: str = SHOP) -> list[Item]:
+    """All items, in order of id."""
+    with workspace.catalogue(name) as catalogue:
+        return catalogue.items(range(1, catalogue.count() + 1))
+
+
+def labels_of(workspace: Workspace, name: str = SHOP) -> dict[str, str | None]:
+    """The label of each source."""
+    return {item.source: item.label for item in items_of(workspace, name)}
+
+
+def assert_whole(workspace: Workspace, items: Sequence[Item], name: str = SHOP) -> None:
+    """These items are numbered from 1, their splits follow from their content, and their thumbnails can be read."""
+    assert [item.id for item in items] == list(range(1, len(items) + 1))
+    for item in items:
+        assert item.split == split_of(item.sha256)
+        longer = max(item.width or 0, item.height or 0)
+        assert max(workspace.store(name).of(item).shape[:2]) == min(longer, 320)
+
+
+def assert_exactly(workspace: Workspace, expected: Mapping[str, bytes], name: str = SHOP) -> None:
+    """Each of these pictures, by its source, is in the collection once, with its files whole, and nothing else is."""
+    items = items_of(workspace, name)
+    assert sorted(item.source for item in items) == sorted(expected)
+    assert_whole(workspace, items, name)
+    for item in items:
+        assert item.sha256 == hashlib.sha256(expected[item.source]).hexdigest()
+        assert workspace.store(name).original(str(item.file)) == expected[item.source]
+    # ids without a gap are the rows of the embeddings
+    assert len(workspace.rows(name)) == len(expected)
