@@ -25,7 +25,7 @@ from fashion16.picture_store import PictureStore, StoredPictures
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-SMALL, PHOTOS, ROUNDS = 100_000, 480, 5
+SMALL, PHOTOS, ROUNDS = 100_000, 320, 3
 
 
 def main() -> None:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
-from datetime import UTC, datetime
 from itertools import islice
 
 import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 
-from fashion16.catalogue_rows import Came, Correction, ImportedItem, Item, Labels
-from fashion16.database import Database
-from fashion16.errors import CatalogueError, StaleItemError, UnknownItemError
+from fashion16.catalogue_rows import ACTIVE, Came, ImportedItem, Item, Labels
+from fashion16.catalogue_tables import SOME, Flag, items
+from fashion16.decisions import Decisions
+from fashion16.errors import CatalogueError, UnknownItemError
+from fashion16.history import newest
+from fashion16.leases import Leases
 
 INSERT_BATCH = 5_000
 
-# named for queries only; migrations.py makes the tables
-_metadata = sa.MetaData()
-items = sa.Table("items", _metadata, *(sa.Column(field.name) for field in fields(Item)))
-corrections = sa.Table("corrections", _metadata, *(sa.Column(field.name) for field in fields(Correction)))
 
-
-class Catalogue(Database):
+class Catalogue(Decisions, Leases):
     """Items and corrections of one collection. Safe to share between threads: a connection per operation."""
 
     def add(self, imported: Iterable[ImportedItem]) -> int:
@@ -75,17 +72,12 @@ class Catalogue(Database):
         with self.reading() as connection:
             return connection.scalar(sa.select(sa.func.count()).select_from(items)) or 0
 
-    def revision(self) -> int:
-        """The id of the newest correction, 0 when there is none: it grows with every change of a label."""
-        with self.reading() as connection:
-            return _revision(connection)
-
     def label_counts(self) -> dict[str, int]:
         """Active items per label, the most frequent first."""
         number = sa.func.count().label("number")
         query = (
             sa.select(items.c.label, number)
-            .where(items.c.status == "active", items.c.label.is_not(None))
+            .where(items.c.status == ACTIVE, items.c.label.is_not(None))
             .group_by(items.c.label)
             .order_by(number.desc(), items.c.label)
         )
@@ -107,8 +99,11 @@ class Catalogue(Database):
         """The items with these ids, in the order asked for; unknown ids are left out."""
         wanted = [int(item_id) for item_id in ids]
         with self.reading() as connection:
-            rows = connection.execute(sa.select(items).where(items.c.id.in_(wanted)))
-            by_id = {row.id: Item(**row._mapping) for row in rows}
+            by_id = {
+                row.id: Item(**row._mapping)
+                for first in range(0, len(wanted), SOME)
+                for row in connection.execute(sa.select(items).where(items.c.id.in_(wanted[first : first + SOME])))
+            }
         return [by_id[item_id] for item_id in wanted if item_id in by_id]
 
     def labels(self) -> Labels:
@@ -119,12 +114,12 @@ class Catalogue(Database):
         """All active items, unlabelled ones too, and the revision that their labels stand at."""
         query = (
             sa.select(items.c.id, items.c.position, items.c.label, items.c.split)
-            .where(items.c.status == "active")
+            .where(items.c.status == ACTIVE)
             .order_by(items.c.id)
         )
         with self.reading() as connection:
             # the revision first: a correction in between is then applied twice, never lost
-            revision = _revision(connection)
+            revision = newest(connection)
             rows = connection.execute(query).all()
         return Labels(
             np.array([row.id for row in rows], np.int64),
@@ -144,59 +139,48 @@ class Catalogue(Database):
         with self.reading() as connection:
             return [(row.id, row.file, row.width, row.height) for row in connection.execute(query)]
 
-    def correct(self, item_id: int, label: str, who: str, version: int) -> Correction:
-        """Change one label: the item and its history row in one transaction; the item's version rises.
-
-        Args:
-            version: the version that the person saw when deciding.
-
-        Raises:
-            UnknownItemError: no such item.
-            StaleItemError: the item has changed since that version; nothing is written.
-        """
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        with self.writing() as connection:
-            # the update names the version: of two people at once, the second finds no row to change
-            old = connection.execute(sa.select(items.c.label).where(items.c.id == item_id)).one_or_none()
-            changed = connection.execute(
-                items.update()
-                .where(items.c.id == item_id, items.c.version == version)
-                .values(label=label, version=version + 1)
-            )
-            if old is None:
-                raise UnknownItemError(item_id)
-            if changed.rowcount != 1:
-                now = connection.scalar(sa.select(items.c.label).where(items.c.id == item_id))
-                raise StaleItemError(item_id, str(now))
-            row = {"item_id": item_id, "old_label": old.label, "new_label": label, "who": who, "at": at}
-            number = connection.scalar(corrections.insert().values(row).returning(corrections.c.id))
-            return Correction(id=number, **row)
-
-    def corrections_since(self, revision: int) -> list[Correction]:
-        """The history after this revision, the oldest first."""
-        query = sa.select(corrections).where(corrections.c.id > revision).order_by(corrections.c.id)
+    def ids_from(self, part: str) -> npt.NDArray[np.int64]:
+        """The items whose source has this text in it, small or capital letters, in order of id."""
+        source = sa.type_coerce(items.c.source, sa.Text)
+        query = sa.select(items.c.id).where(source.icontains(part, autoescape=True)).order_by(items.c.id)
         with self.reading() as connection:
-            return [Correction(**row._mapping) for row in connection.execute(query)]
+            return np.array(connection.scalars(query).all(), np.int64)
 
-    def history(self, item_id: int) -> list[Correction]:
-        """The corrections of one item, the oldest first."""
-        query = sa.select(corrections).where(corrections.c.item_id == item_id).order_by(corrections.c.id)
+    def decided_ids(self) -> npt.NDArray[np.int64]:
+        """The items that nobody needs to look at any more: decided or excluded ones, in order of id."""
+        # a number in the database, which not every one takes for a condition
+        decided = items.c.decided == sa.literal(True, Flag())
+        query = sa.select(items.c.id).where(decided | (items.c.status != ACTIVE)).order_by(items.c.id)
         with self.reading() as connection:
-            return [Correction(**row._mapping) for row in connection.execute(query)]
+            return np.array(connection.scalars(query).all(), np.int64)
+
+    def versions(self, ids: Iterable[int]) -> dict[int, int]:
+        """The version of each of these items; unknown ids are left out."""
+        return {item_id: version for item_id, version, _ in self._standing(ids)}
+
+    def statuses(self, ids: Iterable[int]) -> dict[int, str]:
+        """The status of each of these items; unknown ids are left out."""
+        return {item_id: status for item_id, _, status in self._standing(ids)}
+
+    def _standing(self, ids: Iterable[int]) -> list[tuple[int, int, str]]:
+        wanted = sorted({int(item_id) for item_id in ids})
+        found: list[tuple[int, int, str]] = []
+        with self.reading() as connection:
+            for first in range(0, len(wanted), SOME):
+                some = items.c.id.in_(wanted[first : first + SOME])
+                query = sa.select(items.c.id, items.c.version, items.c.status).where(some)
+                found += [(item_id, version, status) for item_id, version, status in connection.execute(query)]
+        return found
 
 
 def _insert(connection: sa.Connection, stream: Iterator[ImportedItem]) -> int:
     added = 0
     next_id = (connection.scalar(sa.select(sa.func.max(items.c.id))) or 0) + 1
     while rows := [
-        vars(item) | {"id": next_id + number, "original_label": item.label, "status": "active", "version": 0}
+        vars(item) | {"id": next_id + number, "original_label": item.label, "status": ACTIVE, "version": 0}
         for number, item in enumerate(islice(stream, INSERT_BATCH))
     ]:
         connection.execute(items.insert(), rows)
         next_id += len(rows)
         added += len(rows)
     return added
-
-
-def _revision(connection: sa.Connection) -> int:
-    return connection.scalar(sa.select(sa.func.max(corrections.c.id))) or 0

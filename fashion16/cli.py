@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from fashion16 import __version__, cli_collections, cli_train
+from fashion16 import __version__, cli_collections, cli_labels, cli_train
 from fashion16.cli_train import CollectionArgument, SplitOption, build_index
 from fashion16.clothing import ClothingArchive
 from fashion16.encoder import Encoder
@@ -35,6 +35,11 @@ app.command("collections")(cli_collections.list_collections)
 app.command("rename")(cli_collections.rename)
 app.command("remove")(cli_collections.remove)
 app.command("pack")(cli_collections.pack)
+app.command("label-issues")(cli_labels.rank_labels)
+app.command("refit")(cli_labels.refit)
+app.command("write-back")(cli_labels.write_back)
+app.command("export")(cli_labels.export)
+app.command("import-corrections")(cli_labels.import_corrections)
 
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="The collection's name.", metavar="NAME")]
 

@@ -72,12 +72,14 @@ def import_source(workspace: Workspace, name: str, source: Source, progress: Pro
         catalogue = stack.enter_context(workspace.catalogue(name))
         log = ImportLog(catalogue)
         report = log.begin(str(opened.location), source.choices)
-        # an address is not asked again for what it gave already
-        fetched = {url for url, _ in catalogue.sources()} if source.urls else set()
+        store = workspace.store(name)
+        # an address is not asked again for what it gave already, unless that was lost
+        known = catalogue.sources() if source.urls else {}
+        fetched = {url for (url, _), had in known.items() if store.has_thumbnail(had.file, had.width, had.height)}
         before = report.unchanged = opened.n_known(fetched)
         import_entries(
             opened.entries(fetched),
-            workspace.store(name),
+            store,
             catalogue,
             report,
             unlabelled=source.unlabelled,
@@ -103,7 +105,7 @@ def clothing_source(workspace: Workspace, path: Path | None, progress: Progress 
                 raise MissingDataError(
                     f"The public clothing dataset could not be fetched. Download {ARCHIVE_URL} yourself, and name "
                     "its file with --from. Tried:",
-                    [str(error).splitlines()[0][:400]],
+                    [(str(error) or type(error).__name__).splitlines()[0][:400]],
                 ) from error
     return Source(path, unlabelled=tuple(sorted(UNLABELLED)))
 

@@ -99,6 +99,7 @@ def _begun(path: Path, partial: Path, state: Path, n: int) -> tuple[Rows | None,
             rows = None
     if rows is None:
         partial.unlink(missing_ok=True)
+        state.unlink(missing_ok=True)  # else it would be believed of the partial file that is begun now
         rows = _read(path, n)
         done = 0 if rows is None else len(rows)
     if rows is None or len(rows) == n:

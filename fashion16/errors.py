@@ -22,7 +22,10 @@ Each message is one sentence a user can read, with what to do next; the facts be
     ├── SearchError                 a question that the index cannot answer (unknown category, bad k)
     ├── CatalogueError
     │   ├── UnknownItemError        no item with this id            .item_id
-    │   ├── StaleItemError          somebody else changed it first  .current_label
+    │   ├── StaleItemError          somebody was faster             .current_label .current_status .changed_by
+    │   ├── UnknownCorrectionError  no correction with this id      .correction_id
+    │   ├── LabelError              no label that can be, or is there
+    │   ├── TextError               a name or a reason that no catalogue can keep
     │   └── NewerCatalogueError     made by a newer Fashion-16
     └── WorkspaceError              a folder that cannot be used    .path
         └── BusyError               another process is at work in it
@@ -140,12 +143,39 @@ class UnknownItemError(CatalogueError):
 class StaleItemError(CatalogueError):
     """The item was changed by somebody else since it was read."""
 
-    def __init__(self, item_id: int, current_label: str) -> None:
+    def __init__(
+        self,
+        item_id: int,
+        current_label: str | None,
+        current_status: str = "active",
+        current_version: int | None = None,
+        changed_by: str | None = None,
+        changed_at: str | None = None,
+    ) -> None:
+        label = "it has no label now" if current_label is None else f"its label is now “{current_label}”"
+        excluded = "" if current_status == "active" else f" and it is {current_status}"
         super().__init__(
-            f"Item {item_id} was changed by somebody else in the meantime: its label is now "
-            f"“{current_label}”. Look at it again and decide anew."
+            f"Item {item_id} was changed by {changed_by or 'somebody else'} in the meantime: {label}{excluded}. "
+            "Look at it again and decide anew."
         )
-        self.item_id, self.current_label = item_id, current_label
+        self.item_id, self.current_label, self.current_status = item_id, current_label, current_status
+        self.current_version, self.changed_by, self.changed_at = current_version, changed_by, changed_at
+
+
+class UnknownCorrectionError(CatalogueError):
+    """No correction has this id."""
+
+    def __init__(self, correction_id: int) -> None:
+        super().__init__(f"There is no correction with the id {correction_id} in this collection's history.")
+        self.correction_id = correction_id
+
+
+class LabelError(CatalogueError):
+    """A label that cannot be, or that is not there."""
+
+
+class TextError(CatalogueError):
+    """A name or a reason that no catalogue can keep."""
 
 
 class NewerCatalogueError(CatalogueError):

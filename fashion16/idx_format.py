@@ -24,6 +24,7 @@ from fashion16.images import Pixels
 PARTS = {"train": None, "t10k": "test"}  # what the files are called, and the split of what is in them
 # a million pictures of MNIST's size; unpacked, a file of zeros would be a thousand times larger
 MAX_BYTES = 2**30
+MAX_LABEL = 200  # characters, of a label's name
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class IdxEntry:
 
     Attributes:
         name: part and row, such as t10k/00017.
-        split: test for a picture of the published test set, else None.
+        split: test for a picture of the published test set, and for copies of it; else None.
     """
 
     name: str
@@ -92,10 +93,13 @@ class IdxData:
 
     def __iter__(self) -> Iterator[IdxEntry]:
         """An entry for each picture, in order."""
+        tested = {picture.tobytes() for picture in self.pictures.get("t10k", ())}
         for part, pictures in self.pictures.items():
             for row, (picture, number) in enumerate(zip(pictures, self.labels[part], strict=True)):
-                label = self.names[number] if number < len(self.names) else str(number)
-                yield IdxEntry(f"{part}/{row:05}", label, PARTS[part], picture)
+                label = (self.names[number] if number < len(self.names) else "") or str(number)
+                # a copy of a test picture may not be trained on
+                split = "test" if picture.tobytes() in tested else PARTS[part]
+                yield IdxEntry(f"{part}/{row:05}", label, split, picture)
 
 
 def read_idx(path: Path) -> npt.NDArray[np.uint8]:
@@ -127,7 +131,10 @@ def parse_idx(data: bytes, path: Path) -> npt.NDArray[np.uint8]:
     values = np.frombuffer(data, np.uint8, offset=4 + 4 * axes)
     if values.size != (expected := math.prod(shape)):
         raise DamagedDataError(f"{path} should hold {expected:,} values, but has {values.size:,}.", path)
-    return values.reshape(shape)
+    try:
+        return values.reshape(shape)
+    except ValueError as error:  # too many axes, or too long ones
+        raise DamagedDataError(f"{path} is not an IDX file of bytes.", path) from error
 
 
 def _find(folder: Path, part: str, what: str) -> Path | None:
@@ -137,10 +144,19 @@ def _find(folder: Path, part: str, what: str) -> Path | None:
 
 
 def _names(folder: Path) -> list[str]:
+    """The name of each label, empty where its line is."""
+    path = folder / "labels.txt"
     try:
-        lines = (folder / "labels.txt").read_text(encoding="utf-8-sig").splitlines()
+        names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
-        raise DamagedDataError(f"{folder / 'labels.txt'} cannot be read ({error}).", folder) from error
-    return [line.strip() for line in lines if line.strip()]
+        raise DamagedDataError(f"{path} cannot be read ({error}).", path) from error
+    for line, name in enumerate(names, start=1):
+        if len(name) > MAX_LABEL:
+            raise DamagedDataError(
+                f"{path} has a name of {len(name):,} characters in line {line}; the limit is {MAX_LABEL}.", path
+            )
+        if "\0" in name:
+            raise DamagedDataError(f"{path} has a zero byte in line {line}.", path)
+    return names

@@ -62,7 +62,7 @@ class ImportLog:
 
     def begin(self, location: str, choices: Mapping[str, str]) -> ImportReport:
         """The report of an import that begins now."""
-        began_at = _now()
+        began_at, location = _now(), storable(location)
         row = {"location": location, "choices": json.dumps(dict(choices)), "began_at": began_at}
         with self._database.writing() as connection:
             number = connection.scalar(imports.insert().values(row).returning(imports.c.id))
@@ -95,6 +95,11 @@ class ImportLog:
                 lines = [(line.name, line.reason) for line in skipped]
                 found.append(ImportReport(**dict(row) | {"choices": json.loads(row["choices"]), "skipped": lines}))
         return found
+
+
+def storable(text: str) -> str:
+    """Text as every database can carry it: lone surrogates, and zero bytes, which PostgreSQL refuses, are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _now() -> str:

@@ -23,7 +23,7 @@ from fashion16.catalogue import Catalogue
 from fashion16.catalogue_rows import Came, ImportedItem
 from fashion16.errors import DataError, ImageError
 from fashion16.heaps import Refusal
-from fashion16.import_log import SHOWN, ImportLog, ImportReport
+from fashion16.import_log import SHOWN, ImportLog, ImportReport, storable
 from fashion16.picture_store import PictureStore
 
 # The paper's proportions: 200,000 pictures to train on, 100,000 to tune with, 25,820 to test with.
@@ -35,6 +35,7 @@ WAITING = 8 * WORKERS  # pictures read ahead: at most 40 MB each, and mostly a t
 # how much is done again at most after a kill; a transaction for each picture would double the time
 BATCH = 500
 BATCH_SECONDS = 2.0
+MAX_NAME = 2_500  # bytes: with the stored file's name, what PostgreSQL takes into an index
 
 
 class Entry(Protocol):
@@ -101,9 +102,9 @@ def import_entries(
                 items.append(outcome)
             case Refusal():
                 report.n_skipped += 1
-                refusals.append((outcome.name, outcome.reason))
+                refusals.append(line := (storable(outcome.name), storable(outcome.reason)))
                 if len(report.skipped) < SHOWN:
-                    report.skipped = [*report.skipped, (outcome.name, outcome.reason)]
+                    report.skipped = [*report.skipped, line]
             case _Unchanged():
                 report.unchanged += 1
                 report.relabelled += outcome.relabelled
@@ -133,6 +134,8 @@ def _work(
     if isinstance(entry, Refusal):
         return entry
     label = None if entry.label in unlabelled else entry.label
+    if fault := _fault(entry.name, label):
+        return Refusal(entry.name, fault)
     try:
         data = entry.read()
         if isinstance(data, Refusal):
@@ -157,6 +160,14 @@ def _work(
         stored.height,
         getattr(entry, "fetched_at", None),
     )
+
+
+def _fault(name: str, label: str | None) -> str:
+    """Why PostgreSQL could not carry name and label; it would refuse all that is written with them."""
+    if label and "\0" in label:
+        return "Its label holds a zero byte, as no text does."
+    n_bytes = len(name.encode())
+    return f"Its name has {n_bytes:,} bytes; the limit is {MAX_NAME:,}." if n_bytes > MAX_NAME else ""
 
 
 def _is_stored(came: Came, n_bytes: int, store: PictureStore) -> bool:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
+from types import UnionType
 from typing import Any
 
 from fashion16 import locks
@@ -31,6 +32,11 @@ from fashion16.errors import BusyError, WorkspaceError
 JOB_VARIABLE = "FASHION16_JOB"  # the folder, told to the command that runs as a job
 REPORT_EVERY = 0.3  # seconds; a page looks once a second
 LOG_SHOWN = 4_000  # characters of the log's end
+
+# what the files say, and of which kind it is
+JOB = {"arguments": list, "began_at": str}
+PROGRESS = {"step": str, "done": int, "total": int, "rate": int | float}
+RESULT = {"exit_status": int, "message": str}
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def start(folder: Path, arguments: Sequence[str], environment: Mapping[str, str]
     if lock is None:
         raise BusyError(f"“{folder.name}” is being worked on already. Wait until that has ended.", folder)
     try:
-        for name in ("progress.json", "result.json", "log.txt"):
+        for name in ("progress.json", "result.json", "log.txt", "pid"):
             (folder / name).unlink(missing_ok=True)
         job = {"arguments": list(arguments), "began_at": datetime.now(UTC).isoformat(timespec="seconds")}
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
@@ -94,26 +100,26 @@ def start(folder: Path, arguments: Sequence[str], environment: Mapping[str, str]
                 start_new_session=True,
                 pass_fds=[lock],  # it holds the lock from its first moment to its last
             )
+        (folder / "pid").write_text(str(process.pid))
     except OSError as error:
         raise WorkspaceError(f"{folder} could not be written ({error.strerror}).", folder) from error
     finally:
         os.close(lock)
-    (folder / "pid").write_text(str(process.pid))
     # somebody has to ask for its end, or its remains stay until the server's
     threading.Thread(target=process.wait, name=f"job {process.pid}", daemon=True).start()
 
 
 def state(folder: Path) -> JobState | None:
     """What is known of the folder's last job; None where there was none."""
-    job = _read(folder / "job.json")
+    job = _read(folder / "job.json", JOB)
     if not job:
         return None
     running = locks.is_taken(folder / "lock")
-    progress, result = _read(folder / "progress.json"), {} if running else _read(folder / "result.json")
+    facts = _read(folder / "progress.json", PROGRESS) | ({} if running else _read(folder / "result.json", RESULT))
     log = ""
     with suppress(OSError):
         log = (folder / "log.txt").read_text(encoding="utf-8", errors="replace")[-LOG_SHOWN:]
-    return JobState(tuple(job.get("arguments", ())), job.get("began_at", ""), running, log=log, **progress, **result)
+    return JobState(tuple(map(str, job.get("arguments", ()))), job.get("began_at", ""), running, log=log, **facts)
 
 
 def stop(folder: Path) -> None:
@@ -131,6 +137,9 @@ class Reporter:
         named = os.environ.get(JOB_VARIABLE)
         self._folder = Path(named) if named else None
         self._step, self._began, self._first, self._last = "", 0.0, 0, 0.0
+        if self._folder is not None and threading.current_thread() is threading.main_thread():
+            # a server that a shell started in the background has Ctrl-C ignored, and its jobs inherit that
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def progress(self, step: str, done: int, total: int) -> None:
         """Report a step's progress; called often."""
@@ -159,9 +168,12 @@ class Reporter:
             os.replace(partial, self._folder / name)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, kinds: Mapping[str, type | UnionType]) -> dict[str, Any]:
+    """What a file says, as far as it is of these kinds: it may be broken, or of another version."""
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return facts if isinstance(facts, dict) else {}
+    if not isinstance(facts, dict):
+        return {}
+    return {name: facts[name] for name, kind in kinds.items() if isinstance(facts.get(name), kind)}

@@ -50,6 +50,19 @@ class TableRow:
     fault: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class CsvForm:
+    """How a CSV file is written: `mark` and `text` in its `encoding` are all of its bytes; columns count from 0."""
+
+    mark: bytes
+    text: str
+    encoding: str
+    separator: str
+    n_columns: int
+    file_at: int
+    label_at: int | None
+
+
 @dataclass(frozen=True)
 class LabelTable:
     """A table's bytes, and what is known of it.
@@ -77,35 +90,50 @@ class LabelTable:
         Raises:
             DamagedDataError: it is no such table, has no usable columns, names no file, or has too many rows.
         """
-        is_csv = posixpath.splitext(self.name)[1].lower() in CSV_SUFFIXES
         n_rows = 0
-        for n_rows, row in enumerate(self._csv_rows(data) if is_csv else self._parquet_rows(data), start=1):
+        for n_rows, row in enumerate(self._csv_rows(data) if self.is_csv else self._parquet_rows(data), start=1):
             if n_rows > MAX_ROWS:
                 raise self._error(f"has more than {MAX_ROWS:,} rows. Import it in parts.")
             yield row
         if not n_rows:
             raise self._error(f"names no {self.what}.")
 
-    def _csv_rows(self, data: bytes) -> Iterator[TableRow]:
-        data = data.removeprefix(codecs.BOM_UTF8)
+    @property
+    def is_csv(self) -> bool:
+        """Whether it is text, and not Parquet."""
+        return posixpath.splitext(self.name)[1].lower() in CSV_SUFFIXES
+
+    def csv_form(self, data: bytes) -> CsvForm:
+        """How the CSV file `data` is written.
+
+        Raises:
+            DamagedDataError: it has no usable columns.
+            csv.Error: its header cannot be read.
+        """
+        bare = data.removeprefix(codecs.BOM_UTF8)
         try:
-            text = data.decode()
+            text, encoding = bare.decode(), "utf-8"
         except UnicodeDecodeError:
-            text = data.decode("latin-1")
+            text, encoding = bare.decode("latin-1"), "latin-1"
+        separator = max(SEPARATORS, key=lambda each: self._promise(_header(text, each)))
+        file_at, label_at = self.columns(header := _header(text, separator))
+        mark = data[: len(data) - len(bare)]
+        return CsvForm(mark, text, encoding, separator, len(header), file_at, label_at)
+
+    def _csv_rows(self, data: bytes) -> Iterator[TableRow]:
         line = 0
         try:
-            separator = max(SEPARATORS, key=lambda each: self._promise(_header(text, each)))
-            file_at, label_at = self._columns(header := _header(text, separator))
+            form = self.csv_form(data)
             # strict: after a quotation mark that is never closed, no row could be believed
-            reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+            reader = csv.reader(io.StringIO(form.text, newline=""), delimiter=form.separator, strict=True)
             rows = (row for row in reader if any(row))
             next(rows)
             for row in rows:
                 line = reader.line_num
-                cells = row + [""] * (len(header) - len(row))
+                cells = row + [""] * (form.n_columns - len(row))
                 # a comma in a label that was not quoted; a separator at the end of each line does no harm
-                fault = "This row has more cells than the table has columns." if any(row[len(header) :]) else ""
-                yield TableRow(line, cells[file_at], "" if label_at is None else cells[label_at], fault)
+                fault = "This row has more cells than the table has columns." if any(row[form.n_columns :]) else ""
+                yield TableRow(line, cells[form.file_at], "" if form.label_at is None else cells[form.label_at], fault)
         except csv.Error as error:
             raise self._error(f"cannot be read after line {line} ({error}).") from error
 
@@ -118,7 +146,7 @@ class LabelTable:
         try:
             file = parquet.ParquetFile(io.BytesIO(data))
             names = [str(name) for name in file.schema_arrow.names]
-            chosen = [names[at] for at in self._columns(names) if at is not None]
+            chosen = [names[at] for at in self.columns(names) if at is not None]
             if file.metadata.num_rows > MAX_ROWS:
                 raise self._error(f"has more than {MAX_ROWS:,} rows. Import it in parts.")
             for name in chosen:
@@ -144,7 +172,12 @@ class LabelTable:
         wanted = [[_column_key(named)] if named else known for named, known in given]
         return [next((keys.index(key) for key in each if key in keys), None) for each in wanted]
 
-    def _columns(self, header: Sequence[str]) -> tuple[int, int | None]:
+    def columns(self, header: Sequence[str]) -> tuple[int, int | None]:
+        """Where the files and the labels are; None where a table without labels has none.
+
+        Raises:
+            DamagedDataError: there are no such columns.
+        """
         file_at, label_at = self._places(header)
         if file_at is None or (label_at is None and (self.needs_label or self.label_column)):
             what, known = (self.what, self.file_columns) if file_at is None else ("label", LABEL_COLUMNS)

@@ -2,10 +2,11 @@
 
 models/encoder/               weights.h5, as trained; encoder.tflite, as served, its card, parity.json,
                               references.h5; runs/, the training runs
-models/<collection>/          head.h5, the softmax head; evaluation.json
+models/<collection>/          head.h5, the softmax head; evaluation.json; head.candidate.h5 and refit.json, while
+                              they wait for a decision
 indexes/<collection>.h5       the hash index
-data/<collection>/            catalogue.sqlite, embeddings-<encoder>-<side>.npy, and the pictures: pictures.npy, or
-                              pictures/ and thumbnails/
+data/<collection>/            catalogue.sqlite, embeddings-<encoder>-<side>.npy, label-issues.h5, and the pictures:
+                              pictures.npy, or pictures/ and thumbnails/
 data/downloads/               data sets as they were fetched
 data/jobs/<collection>/       what a process that the app started says of itself
 packs/<collection>/           a collection packed for sharing
@@ -79,6 +80,10 @@ class Layout:
         """The collection's softmax head."""
         return self.root / "models" / collection / "head.h5"
 
+    def candidate_head_file(self, collection: str) -> Path:
+        """A head fitted with today's labels, until somebody decides between it and the present one."""
+        return self.root / "models" / collection / "head.candidate.h5"
+
     def evaluation_file(self, collection: str) -> Path:
         """What the last full evaluation of the collection found."""
         return self.root / "models" / collection / "evaluation.json"
@@ -98,6 +103,10 @@ class Layout:
     def embeddings_file(self, collection: str, encoder_digest: str, side: int) -> Path:
         """The embeddings that one encoder made of the collection's pictures at this side."""
         return self.data_folder(collection) / f"embeddings-{encoder_digest[:12]}-{side}.npy"
+
+    def label_issues_file(self, collection: str) -> Path:
+        """The ranking of the collection's labels by suspicion."""
+        return self.data_folder(collection) / "label-issues.h5"
 
     def pack_folder(self, collection: str) -> Path:
         """The collection as it was packed for sharing."""

@@ -7,8 +7,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 
 from fashion16.errors import BusyError, WorkspaceError
+
+TRIES = 5  # because somebody may only be looking whether it is taken
 
 
 def take(path: Path) -> int | None:
@@ -22,25 +25,43 @@ def take(path: Path) -> int | None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            if _locked(handle):
+                return handle
+        except OSError:
+            os.close(handle)
+            raise
     except OSError as error:
         raise WorkspaceError(
             f"{path} could not be written ({error.strerror}). Give yourself the right.", path
         ) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return handle
+    os.close(handle)
+    return None
 
 
 def is_taken(path: Path) -> bool:
     """Whether a process holds the lock on this file."""
-    if not path.exists():
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
         return False
-    if (handle := take(path)) is None:
+    try:
+        # shared, so that those who only look don't see one another
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    os.close(handle)
+    finally:
+        os.close(handle)
+    return False
+
+
+def _locked(handle: int) -> bool:
+    for _ in range(TRIES):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            sleep(0.01)
     return False
 
 

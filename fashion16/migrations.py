@@ -11,7 +11,7 @@ from fashion16.errors import NewerCatalogueError
 
 metadata = sa.MetaData()
 # all that the steps make
-TABLES = frozenset({"migrations", "items", "corrections", "imports", "refusals"})
+TABLES = frozenset({"migrations", "items", "corrections", "imports", "refusals", "labels", "leases"})
 
 migrations = sa.Table(
     "migrations",
@@ -91,7 +91,68 @@ def _m2_sizes_and_imports(connection: sa.Connection) -> None:
     second.create_all(connection)
 
 
-STEPS: tuple[Callable[[sa.Connection], None], ...] = (_m1_items_and_corrections, _m2_sizes_and_imports)
+def _m3_decisions(connection: sa.Connection) -> None:
+    schema, format_table = (
+        connection.schema_for_object(migrations),
+        connection.dialect.identifier_preparer.format_table,
+    )
+    items, corrections = (
+        format_table(sa.Table(name, sa.MetaData(), schema=schema)) for name in ("items", "corrections")
+    )
+    connection.exec_driver_sql(f"ALTER TABLE {items} ADD COLUMN decided INTEGER NOT NULL DEFAULT 0")
+    for column in (
+        "action VARCHAR(20) NOT NULL DEFAULT 'label'",
+        "old_status VARCHAR(20) NOT NULL DEFAULT 'active'",
+        "new_status VARCHAR(20) NOT NULL DEFAULT 'active'",
+        "old_decided INTEGER NOT NULL DEFAULT 0",
+        "new_decided INTEGER NOT NULL DEFAULT 1",
+        "why TEXT",
+        # the first correction of those that were made in one go
+        "batch INTEGER",
+        # the correction that this one takes back
+        "undoes INTEGER",
+    ):
+        connection.exec_driver_sql(f"ALTER TABLE {corrections} ADD COLUMN {column}")
+    for column in ("who", "at", "batch", "undoes"):
+        connection.exec_driver_sql(f"CREATE INDEX ix_corrections_{column} ON {corrections} ({column})")
+    # the labels of active items are asked for with each page
+    connection.exec_driver_sql(f"CREATE INDEX ix_items_status_label ON {items} (status, label)")
+    # whoever has corrected an item has looked at it
+    connection.exec_driver_sql(f"UPDATE {items} SET decided = 1 WHERE id IN (SELECT item_id FROM {corrections})")
+    connection.exec_driver_sql(
+        f"UPDATE {corrections} SET old_decided = 1 "
+        f"WHERE id NOT IN (SELECT first FROM (SELECT MIN(id) AS first FROM {corrections} GROUP BY item_id) AS firsts)"
+    )
+    # what somebody excluded by hand stays so when its last correction is taken back
+    connection.exec_driver_sql(
+        f"UPDATE {corrections} SET old_status = 'excluded', new_status = 'excluded' "
+        f"WHERE item_id IN (SELECT id FROM {items} WHERE status = 'excluded')"
+    )
+    third = sa.MetaData()
+    # labels that somebody has added and that may have no items yet
+    sa.Table(
+        "labels",
+        third,
+        sa.Column("name", sa.String(200), primary_key=True),
+        sa.Column("who", sa.String(200), nullable=False),
+        sa.Column("added_at", sa.String(40), nullable=False),
+    )
+    # what somebody looks at now; rows whose time is over mean nothing
+    sa.Table(
+        "leases",
+        third,
+        sa.Column("item_id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("who", sa.String(200), nullable=False, index=True),
+        sa.Column("until", sa.String(40), nullable=False),
+    )
+    third.create_all(connection)
+
+
+STEPS: tuple[Callable[[sa.Connection], None], ...] = (
+    _m1_items_and_corrections,
+    _m2_sizes_and_imports,
+    _m3_decisions,
+)
 
 
 def is_current(connection: sa.Connection) -> bool:

@@ -34,8 +34,10 @@ COLUMNS = (
     "height",
     "fetched_at",
     "version",
+    "decided",
 )
-NUMBERS = frozenset({"id", "width", "height", "version"})
+OLDER_COLUMNS = COLUMNS[:-1]  # of packs from before an item could be decided
+NUMBERS = frozenset({"id", "width", "height", "version", "decided"})
 MAY_BE_NONE = frozenset({"label", "original_label", "fetched_at"})
 FILE = re.compile(r"([0-9a-f]{2})/(\1[0-9a-f]{62})\.[a-z]{3,4}")
 MAX_NUMBER = 2**31 - 1  # of a database's integer
@@ -137,9 +139,10 @@ def _read_table(path: Path) -> list[Item]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file, strict=True)
         try:
-            if (header := next(rows, [])) != list(COLUMNS):
+            header = tuple(next(rows, []))
+            if header not in (COLUMNS, OLDER_COLUMNS):
                 raise ValueError(f"its columns are {', '.join(header)[:200]} instead of {', '.join(COLUMNS)}")
-            items = [_item(row, number) for number, row in enumerate(rows, start=1)]
+            items = [_item(row, number, header) for number, row in enumerate(rows, start=1)]
         except csv.Error as error:
             raise ValueError(str(error)) from error
     if len({(item.source, item.file) for item in items}) != len(items):
@@ -147,10 +150,10 @@ def _read_table(path: Path) -> list[Item]:
     return items
 
 
-def _item(row: list[str], number: int) -> Item:
-    if len(row) != len(COLUMNS):
-        raise ValueError(f"row {number} has {len(row)} cells instead of {len(COLUMNS)}")
-    cells = dict(zip(COLUMNS, map(_text, row), strict=True))
+def _item(row: list[str], number: int, columns: tuple[str, ...]) -> Item:
+    if len(row) != len(columns):
+        raise ValueError(f"row {number} has {len(row)} cells instead of {len(columns)}")
+    cells = {"decided": "0", **dict(zip(columns, [_text(cell) for cell in row], strict=True))}
     texts = {column: cell for column, cell in cells.items() if column not in NUMBERS}
     numbers = {column: _number(cells[column]) for column in NUMBERS}
     file = FILE.fullmatch(texts["file"] or "")
@@ -160,15 +163,17 @@ def _item(row: list[str], number: int) -> Item:
     # an item's embedding is found by its id
     if numbers["id"] != number:
         raise ValueError(f"row {number} has the id {numbers['id']}")
+    if (decided := numbers.pop("decided")) > 1:
+        raise ValueError(f"row {number} is decided {decided} times")
     if missing := [column for column, cell in texts.items() if cell is None and column not in MAY_BE_NONE]:
         raise ValueError(f"row {number} has no {missing[0]}")
-    return Item(position=None, **texts, **numbers)  # type: ignore[arg-type]
+    return Item(position=None, decided=bool(decided), **texts, **numbers)  # type: ignore[arg-type]
 
 
 def _cell(value: str | int | None) -> str:
     if value is None:
         return ""
-    text = str(value)
+    text = str(int(value) if isinstance(value, bool) else value)
     return "\\" + text if text == "" or text[0] == "\\" else text
 
 

@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fashion16.catalogue_rows import Item
-from fashion16.errors import DataError, WorkspaceError
-from fashion16.images import LOSSLESS_SIDE, Pixels, decode_thumbnail, encode_thumbnail, read_picture
+from fashion16.errors import DataError, ImageError, WorkspaceError
+from fashion16.images import LOSSLESS_SIDE, Pixels, decode_thumbnail, encode_thumbnail, read_photo, read_picture
 
 # The network sees 224 pixels of it and a page shows about 300; embeddings of thumbnails have a cosine of 0.998
 # with those of the pictures themselves, and of 0.995 at 224 pixels.
@@ -73,6 +73,18 @@ class PictureStore:
         if item.file is None or item.width is None or item.height is None:
             raise _missing(item)
         return self.pixels(item.file, item.width, item.height)
+
+    def large(self, item: Item) -> Pixels:
+        """The picture of an item as it came, its longer side at most 1,024; else its thumbnail.
+
+        Raises:
+            DataError: both are missing.
+            DamagedPictureError: the thumbnail is damaged.
+        """
+        if item.file is not None:
+            with suppress(DataError, ImageError):
+                return read_photo(self.original(item.file))
+        return self.of(item)
 
     def put(self, data: bytes) -> StoredPicture:
         """Decode a picture, store it as it came, and its thumbnail. What is stored already stays.
@@ -188,6 +200,8 @@ class ArrayPictures:
         if item.position is None or not 0 <= item.position < len(self._pictures):
             raise _missing(item)
         return np.asarray(self._pictures[item.position])
+
+    large = of
 
 
 class StoredPictures(Sequence[Pixels]):

@@ -230,7 +230,7 @@ class Workspace(Layout):
             ForeignIndexError, NewerIndexError: another program's file lies where the index belongs.
         """
         digest = EncoderCard.read(self.encoder_folder / "encoder.json").digest
-        today, embeddings, side = self._encoded(collection, digest, progress)
+        today, embeddings, side = self.encoded(collection, digest, progress)
         references = References.read(self.references_file, digest)
         head = Head.of_collection(embeddings, today, digest, references)
         names = today.labels.astype(object)
@@ -240,8 +240,12 @@ class Workspace(Layout):
         write_index(self.index_file(collection), index, IndexHeader(digest, side, today.revision, seed))
         return head, index
 
-    def _encoded(self, collection: str, digest: str, progress: Progress | None) -> tuple[Labels, Floats, int]:
-        """All active items with their embeddings; those that have none yet are encoded."""
+    def encoded(self, collection: str, digest: str, progress: Progress | None) -> tuple[Labels, Floats, int]:
+        """All active items, their embeddings (n, d) and their side; those that have none yet are encoded.
+
+        Raises:
+            DataError: the collection is not imported.
+        """
         try:
             found = self.active_embeddings(collection, digest)
             with self.catalogue(collection) as catalogue:

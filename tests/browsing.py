@@ -13,7 +13,7 @@ from tests.server import CHROMIUM_FLAGS, chromium
 DESKTOP, PHONE = {"width": 1400, "height": 1000}, {"width": 390, "height": 844}
 WAIT = 30_000  # milliseconds; a shared machine may be slow
 # Streamlit's own look for the server below the page's address when a link leads straight to a page
-DEEP_LINK_PROBE = "/Search/_stcore/"
+DEEP_LINK_PROBES = ("/Search/_stcore/", "/Correct_labels/_stcore/")
 BAD_WORDS = ("Traceback", "Error", "WARNING", "Warning", "deprecated")
 
 
@@ -56,8 +56,9 @@ def watched(page: Page) -> Iterator[Page]:
     complaints: list[str] = []
 
     def on_console(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and DEEP_LINK_PROBE not in message.location.get("url", ""):
-            complaints.append(f"{message.text} {message.location.get('url')}")
+        url = message.location.get("url", "")
+        if message.type in ("error", "warning") and not any(probe in url for probe in DEEP_LINK_PROBES):
+            complaints.append(f"{message.text} {url}")
 
     def on_failure(request: Request) -> None:
         # a rerun drops pictures that are no longer shown

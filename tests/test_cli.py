@@ -177,7 +177,9 @@ def test_import_prints_how_many_items_there_are(home: Workspace) -> None:
 
 
 def test_import_of_an_unknown_data_set_names_the_known_one(home: Workspace) -> None:
-    with pytest.raises(SearchError, match=f"No data set is called “hats”. There are {NAME} and clothing; .* --from FOLDER"):
+    with pytest.raises(
+        SearchError, match=f"No data set is called “hats”. There are {NAME} and clothing; .* --from FOLDER"
+    ):
         CliRunner().invoke(cli.app, ["import", "hats"], catch_exceptions=False)
 
 

@@ -78,6 +78,13 @@ def exclude(workspace: Workspace, item_id: int) -> None:
         connection.execute(sa.text(f"UPDATE items SET status = 'excluded' WHERE id = {item_id}"))
 
 
+def import_label(workspace: Workspace, item_id: int, label: str) -> None:
+    """Give the item a label as an import may bring it: those that people write are held to more."""
+    change = sa.text("UPDATE items SET label = :label WHERE id = :id")
+    with workspace.catalogue(NAME) as catalogue, catalogue.writing() as connection:
+        connection.execute(change, {"label": label, "id": item_id})
+
+
 def correct(workspace: Workspace, item_id: int, label: str) -> None:
     with workspace.catalogue(NAME) as catalogue:
         catalogue.correct(item_id, label, "ann", catalogue.item(item_id).version)
@@ -180,6 +187,7 @@ def test_a_pack_has_a_card_a_table_thumbnails_head_and_index(packed: Workspace) 
         "height": "40",
         "fetched_at": "2026-11-24T12:00:00Z",
         "version": "1",
+        "decided": "1",
     }
     assert rows[EXCLUDED - 1]["status"] == "excluded"
 
@@ -455,7 +463,22 @@ def test_any_text_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str | None, str | None, str, str | None]]
 ) -> None:
     items = [
-        Item(n, f"{n:02x}/{n:02x}{'0' * 62}.webp", None, f"{n:02x}{'0' * 62}", a, b, c, d, n * 7, e, n, n + 1, f)
+        Item(
+            n,
+            f"{n:02x}/{n:02x}{'0' * 62}.webp",
+            None,
+            f"{n:02x}{'0' * 62}",
+            a,
+            b,
+            c,
+            d,
+            n * 7,
+            e,
+            n,
+            n + 1,
+            f,
+            n % 2 == 0,
+        )
         for n, (e, a, b, c, f) in enumerate(rows, start=1)
         for d in ["train"]
     ]
@@ -470,7 +493,8 @@ def test_any_text_comes_back_as_it_was(
 
 def test_foreign_labels_come_back_all_the_way(shop: Workspace) -> None:
     for number, text in enumerate(HARD[:20], start=1):
-        correct(shop, number, text or "empty")
+        import_label(shop, number, text or "empty")
+    shop.build_index(NAME)
     pack(shop, NAME)
     clone = cloned(shop, shop.root.parent / "clone")
     unpack(clone, NAME)
@@ -724,6 +748,7 @@ SHA = "a" * 64
         (cell("id", "0"), "row 5 has the id 0"),
         (cell("id", "4"), "row 5 has the id 4"),
         (cell("id", "7"), "row 5 has the id 7"),
+        (cell("decided", "2"), "row 5 is decided 2 times"),
         (cell("status", ""), "row 5 has no status"),
         (cell("split", ""), "row 5 has no split"),
         (cell("source", ""), "row 5 has no source"),
@@ -731,7 +756,7 @@ SHA = "a" * 64
         (cell("label", "name", row=0), "its columns are id, file, source, name"),
         (twice, "twice under the same source"),
         (lambda folder: rewrite(folder, lambda rows: rows.pop()), "it has 23 rows instead of 24"),
-        (lambda folder: rewrite(folder, lambda rows: rows[3].pop()), "row 3 has 11 cells instead of 12"),
+        (lambda folder: rewrite(folder, lambda rows: rows[3].pop()), "row 3 has 12 cells instead of 13"),
         (lambda folder: rewrite(folder, list.clear), "its columns are  instead of"),
         (lambda folder: cut(folder / "catalogue.csv"), "is damaged"),
         (lambda folder: (folder / "catalogue.csv").write_bytes(b"\xff\xfe"), "can't decode"),
@@ -755,6 +780,16 @@ def test_a_pack_that_is_not_as_it_was_written_is_refused_whole(
     assert not clone.is_imported(NAME)
     assert not clone.head_file(NAME).exists()
     assert not clone.index_file(NAME).exists()
+
+
+def test_in_a_pack_from_before_items_could_be_decided_none_is(clone: Workspace) -> None:
+    def change(rows: list[list[str]]) -> None:
+        for row in rows:
+            row.pop()
+
+    rewrite(clone.pack_folder(NAME), change)
+    assert unpack(clone, NAME) == N
+    assert not any(item.decided for item in everything(clone))
 
 
 @pytest.mark.parametrize("place", ["thumbnails", "head.h5", "thumbnails/aa", "thumbnails/aa/a.png"])
@@ -805,7 +840,8 @@ def test_a_catalogue_on_a_server_survives_the_host(packed: Workspace, tmp_path: 
 
 
 def test_a_server_refuses_what_it_cannot_hold_and_has_no_item_then(shop: Workspace, tmp_path: Path, url: str) -> None:
-    correct(shop, 1, "x" * 10_000)  # more than its column has
+    import_label(shop, 1, "x" * 10_000)  # more than its column has
+    shop.build_index(NAME)
     pack(shop, NAME)
     away = cloned(shop, tmp_path / "away", url)
     shutil.move(away.pack_folder(NAME), away.pack_folder("long"))

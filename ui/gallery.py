@@ -62,10 +62,7 @@ def heading(answer: Answer) -> None:
 
 def results(collection: Collection, found: Found, on_pick: Callable[[int], None]) -> None:
     """The garments in a grid that fits a phone, each with rank, similarity, label and id."""
-    # pictures of one height, so that what is written below them stands in line; nothing of them is cut off
-    shapes = [item.width / item.height for _, item in found if item.width and item.height]
-    shape = float(np.clip(np.median(shapes), 0.6, 1.6)) if shapes else 1.0
-    st.html(f"<style>.st-key-results img{{aspect-ratio:{shape:.3f};object-fit:contain}}</style>")
+    in_line("results", [item for _, item in found])
     with st.grid(min_column_width=140, gap="small", key="results"):
         for result, item in found:
             with st.container(key=f"result_{result.rank}", gap="xxsmall"):
@@ -83,6 +80,16 @@ def results(collection: Collection, found: Found, on_pick: Callable[[int], None]
                     type="tertiary",
                     icon=":material/search:",
                 )
+
+
+def in_line(key: str, items: list[Item]) -> None:
+    """Make the pictures of the container with this key one height, and cut nothing off them.
+
+    What is written below them then stands in line.
+    """
+    shapes = [item.width / item.height for item in items if item.width and item.height]
+    shape = float(np.clip(np.median(shapes), 0.6, 1.6)) if shapes else 1.0
+    st.html(f"<style>.st-key-{key} img{{aspect-ratio:{shape:.3f};object-fit:contain}}</style>")
 
 
 def footer(answer: Answer, found: Found, milliseconds: float) -> None:

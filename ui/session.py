@@ -20,6 +20,7 @@ STYLE = "<style>[data-testid=stMainBlockContainer]{padding-top:4rem}</style>"
 PAGES = (
     ("streamlit_app.py", "Home", ":material/home:"),
     ("pages/1_Search.py", "Search", ":material/search:"),
+    ("pages/2_Correct_labels.py", "Correct labels", ":material/label:"),
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from pathlib import Path
@@ -18,25 +17,27 @@ from fashion16.import_log import ImportLog
 from fashion16.jobs import JobState
 from fashion16.layout import check_name
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
-from ui import gallery
+from ui import gallery, people
 
-# Who may add and remove collections: "local" for whoever sits at this computer, "1" for everybody who opens the
-# app, and nobody where it is not set, as on a host that strangers visit.
-MANAGE_VARIABLE = "FASHION16_MANAGE"
 UPLOAD_MB = 1000  # a ZIP is held in memory while it comes
 STEPS = ("Fetching", "Importing", "Encoding")
+DOING = {
+    "import": "is being made searchable",
+    "index": "is being indexed",
+    "label-issues": "is being ranked",
+    "refit": "gets a new head",
+}
+DONE = {
+    "label-issues": "has been ranked: the labels most likely wrong come first",
+    "index": "has a new index",
+    "refit": "has a new head to choose: see Data set on the Correct labels page",
+}
 
 
-def may_manage() -> bool:
-    """Whether who looks at the page may change which collections there are."""
-    setting = os.environ.get(MANAGE_VARIABLE)
-    return setting == "1" or (setting == "local" and st.context.ip_address is None)
-
-
-def news() -> None:
-    """A card for each collection that is being filled, or was since somebody looked."""
+def news(only: str = "*") -> None:
+    """A card for each collection, or the one of this name, that is being worked on, or was since somebody looked."""
     workspace = Workspace()
-    folders = sorted(path for path in workspace.jobs_folder.glob("*") if (path / "job.json").is_file())
+    folders = sorted(path for path in workspace.jobs_folder.glob(only) if (path / "job.json").is_file())
     running = [folder for folder in folders if (state := jobs.state(folder)) and state.running]
     for folder in folders:
         if folder in running:
@@ -55,6 +56,11 @@ def about(collection: Collection) -> None:
             f":material/info: Too small to learn, with fewer than {LEARNABLE} pictures: {', '.join(small[:12])}{more}. "
             "They can be searched, but are never predicted."
         )
+    unlabelled = len(collection.catalogue.active()) - sum(counts.values())
+    if unlabelled:
+        st.caption(
+            f":material/label_off: {unlabelled:,} pictures have no label, and are searched where it is predicted."
+        )
     reports = ImportLog(collection.catalogue).reports()
     if reports and reports[0].n_skipped:
         with st.expander(
@@ -67,7 +73,7 @@ def about(collection: Collection) -> None:
 def manage(name: str) -> None:
     """Adding a collection, and for those that did not come with the app renaming and removing."""
     st.divider()
-    if not may_manage():
+    if not people.may_manage():
         st.caption(
             "This app is shared: collections are added where it was made, with `make app` or "
             "`fashion16 import NAME --from FOLDER`."
@@ -109,7 +115,7 @@ def _start_import() -> None:
             source = _kept(upload, folder)
         elif not source.exists():
             raise _Incomplete(f"There is nothing at {source}. Correct its name.")
-        _start(folder, ["import", name, "--from", str(source)])
+        start(folder, ["import", name, "--from", str(source)])
     except Fashion16Error as error:
         st.session_state.new_problem = str(error)
     else:
@@ -134,7 +140,13 @@ def _suggested(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", Path(name).stem.lower()).strip("-")[:40].strip("-")
 
 
-def _start(folder: Path, arguments: list[str]) -> None:
+def start(folder: Path, arguments: list[str]) -> None:
+    """Begin a command for a collection as a process of its own.
+
+    Raises:
+        BusyError: one runs already.
+        WorkspaceError: the folder may not be written.
+    """
     workspace = Workspace()
     environment = {"FASHION16_HOME": str(workspace.root), "FASHION16_DATABASE_URL": workspace.database_url or ""}
     jobs.start(folder, arguments, environment)
@@ -146,10 +158,11 @@ def _progress(folder: Path) -> None:
     if state is None or not state.running:
         st.rerun()
     with st.container(border=True, key=f"job_{folder.name}"):
-        st.markdown(f"**{folder.name}** is being made searchable")
+        st.markdown(f"**{folder.name}** {DOING.get(state.arguments[0], 'is being worked on')}")
         share = min(1.0, state.done / state.total) if state.total else 0.0
         st.progress(share, _words(state))
-        st.button("Stop", icon=":material/stop:", key=f"stop_{folder.name}", on_click=jobs.stop, args=(folder,))
+        if people.may_manage():
+            st.button("Stop", icon=":material/stop:", key=f"stop_{folder.name}", on_click=jobs.stop, args=(folder,))
 
 
 def _words(state: JobState) -> str:
@@ -160,7 +173,7 @@ def _words(state: JobState) -> str:
         words += f" · {state.done:,} of {state.total:,}"
     if state.rate and state.step != "Fetching":
         left = (state.total - state.done) / state.rate
-        words += f" · {state.rate:,.0f} pictures a second"
+        words += f" · {state.rate:,.0f} a second"
         words += f" · about {left / 60:.0f} min left" if left > 90 else f" · about {left:.0f} s left"
     if state.step == STEPS[-1] and state.done == state.total:
         words = "Building the index"
@@ -169,7 +182,9 @@ def _words(state: JobState) -> str:
 
 def _ended(workspace: Workspace, folder: Path, state: JobState) -> None:
     name = folder.name
-    if not state.was_cut_short:
+    if not state.was_cut_short and state.arguments[0] in DONE:
+        st.success(f"**{name}** {DONE[state.arguments[0]]}.", icon=":material/check_circle:")
+    elif not state.was_cut_short:
         with workspace.catalogue(name) as catalogue:
             report = next(iter(ImportLog(catalogue).reports()), None)
         facts = f": {report.added:,} pictures added, {report.unchanged:,} there already, {report.n_skipped:,} skipped"
@@ -179,18 +194,18 @@ def _ended(workspace: Workspace, folder: Path, state: JobState) -> None:
     else:
         st.warning(f"**{name}** was stopped. What is done is kept.", icon=":material/pause_circle:")
     with st.container(horizontal=True):
-        if not state.was_cut_short:
+        if not state.was_cut_short and state.arguments[0] == "import":
             st.button("Open it", type="primary", key=f"open_{name}", on_click=_open_it, args=(folder,))
-        elif may_manage():
+        elif state.was_cut_short and people.may_manage():
             again = list(state.arguments)
             st.button("Go on", type="primary", key=f"again_{name}", on_click=_try, args=(folder, again))
-        if may_manage():
+        if people.may_manage():
             st.button("Dismiss", key=f"dismiss_{name}", on_click=_forget, args=(folder,))
 
 
 def _try(folder: Path, arguments: list[str]) -> None:
     try:
-        _start(folder, arguments)
+        start(folder, arguments)
     except Fashion16Error as error:
         st.toast(str(error), icon=":material/error:")
 

@@ -1,0 +1,52 @@
+"""Who sits before the page, and what he or she may do."""
+
+from __future__ import annotations
+
+import getpass
+import os
+
+import streamlit as st
+
+# Who may add and remove collections and change labels: "local" for whoever sits at this computer, "1" for everybody
+# who opens the app, and nobody where it is not set, as on a host that strangers visit.
+MANAGE_VARIABLE = "FASHION16_MANAGE"
+GUEST = "somebody"
+
+
+def may_manage() -> bool:
+    """Whether who looks at the page may change which collections there are."""
+    setting = os.environ.get(MANAGE_VARIABLE)
+    return setting == "1" or (setting == "local" and st.context.ip_address is None)
+
+
+def may_correct() -> bool:
+    """Whether who looks at the page may change labels: so may everybody who has logged in."""
+    return may_manage() or _logged_in()
+
+
+def name() -> str:
+    """Who corrects: the login's name, else the one that was given on the page, else this computer's user."""
+    if _logged_in():
+        return str(st.user.get("email") or st.user.get("name") or st.user.get("sub"))
+    return str(st.session_state.get("who", "")).strip() or _here()
+
+
+def ask_name() -> None:
+    """Let the person say who he or she is, for the history; a login says it better."""
+    if not _logged_in():
+        st.text_input(
+            "Your name, for the history", key="who", placeholder=_here(), max_chars=100, persist_state="session"
+        )
+
+
+def _logged_in() -> bool:
+    return bool(st.user.get("is_logged_in"))
+
+
+def _here() -> str:
+    if os.environ.get(MANAGE_VARIABLE) != "local":
+        return GUEST
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container may have a user without a name
+        return GUEST
