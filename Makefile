@@ -35,6 +35,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.served
 	$(BIN)/python -m benchmarks.index_search
 	$(BIN)/python -m benchmarks.importing
+	$(BIN)/python -m benchmarks.labelling
+	$(BIN)/python -m benchmarks.label_issues
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

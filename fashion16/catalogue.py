@@ -62,7 +62,15 @@ class Catalogue(Decisions, Leases):
 
     def sources(self) -> dict[tuple[str, str], Came]:
         """How each item that is a file came, by its source and the SHA-256 of its picture."""
-        columns = (items.c.source, items.c.sha256, items.c.original_label, items.c.file, items.c.width, items.c.height)
+        columns = (
+            items.c.source,
+            items.c.sha256,
+            items.c.original_label,
+            items.c.label,
+            items.c.file,
+            items.c.width,
+            items.c.height,
+        )
         with self.reading() as connection:
             rows = connection.execute(sa.select(*columns).where(items.c.file.is_not(None)))
             return {(source, sha256): Came(*came) for source, sha256, *came in rows}

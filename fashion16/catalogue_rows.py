@@ -37,9 +37,14 @@ class ImportedItem:
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """How an item that is a file came: with which label, and under which name and size it is stored."""
+    """How an item that is a file came: with which label, and under which name and size it is stored.
+
+    Attributes:
+        now: the label that it has today.
+    """
 
     label: str | None
+    now: str | None
     file: str
     width: int
     height: int

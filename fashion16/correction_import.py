@@ -136,8 +136,9 @@ def _judged(catalogue: Catalogue, stated: Sequence[StatedCorrection]) -> tuple[C
         item = item_of[item_id]
         # another picture of the same content, which is not here, has no say where this one is named
         named = by_name.get(source_of(item))
-        kind, sentence, change = _verdict(item, [named] if named else list(by_name.values()))
-        last = max((each for rows in by_name.values() for each in rows), key=lambda each: each.line)
+        groups = [named] if named else list(by_name.values())
+        kind, sentence, change = _verdict(item, groups)
+        last = max((each for rows in groups for each in rows), key=lambda each: each.line)
         findings[kind].append(Finding(last.line, last.source or "", sentence, item_id))
         if change:
             changes.append(change)

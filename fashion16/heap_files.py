@@ -39,7 +39,7 @@ ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar
 # A list of what is no picture, not of what is one: a HEIC photo shall be refused with a reason, not passed over.
 NO_PICTURES = re.compile(
     r"\.(txt|md|rst|pdf|docx?|odt|rtf|xlsx?|ods|pptx?|jsonl?|xml|ya?ml|toml|ini|cfg|log|html?|css|js|py|pyc|ipynb|r|m|sh|"
-    r"bat|exe|dll|so|db|sqlite|npy|npz|mat|h5|hdf5|pkl|pt|onnx|tflite|mp3|wav|mp4|mov|avi|mkv|webm|url|lnk)"
+    r"bak|bat|exe|dll|so|db|sqlite|npy|npz|mat|h5|hdf5|pkl|pt|onnx|tflite|mp3|wav|mp4|mov|avi|mkv|webm|url|lnk)"
 )
 
 TOO_LARGE = "This file is larger than {:,.0f} MB, as no picture needs to be. Make it smaller and try again."

@@ -34,7 +34,8 @@ class ImportReport:
         began_at, ended_at: ISO 8601, UTC; `ended_at` is None while it runs, and where it was cut short.
         added: pictures that are new in the collection.
         unchanged: pictures that were there already, by name and content.
-        relabelled: those of the unchanged that came with another label this time; the catalogue's was kept.
+        relabelled: those of the unchanged that came with a label which they neither had nor have; the catalogue's was
+            kept.
         passed_over: files that are no pictures by their names, and pictures that the table does not mention.
         skipped: name and reason of each file, or row of a table, that could not be used; at most a thousand.
         n_skipped: how many these are.

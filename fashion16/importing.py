@@ -143,12 +143,12 @@ def _work(
         sha256 = hashlib.sha256(data).hexdigest()
         came = known.get((entry.name, sha256))
         if came and _is_stored(came, len(data), store):
-            return _Unchanged(label != came.label)
+            return _Unchanged(label not in (came.label, came.now))
         stored = store.put(data)
     except (ImageError, DataError) as error:
         return Refusal(entry.name, str(error))
     if came:  # its file was lost, and is back
-        return _Unchanged(label != came.label)
+        return _Unchanged(label not in (came.label, came.now))
     return ImportedItem(
         None,
         sha256,

@@ -31,6 +31,7 @@ from fashion16.importers import FashionMNIST, Progress, find_fashion_mnist
 from fashion16.index import N_BITS, SEED, CategoryIndex
 from fashion16.index_file import IndexHeader, read_index, write_index
 from fashion16.layout import ROOT_VARIABLE, Layout, check_name
+from fashion16.locks import only_one
 from fashion16.lsh import Floats
 from fashion16.picture_store import ArrayPictures, PictureStore, StoredPictures
 from fashion16.references import References
@@ -64,10 +65,14 @@ class Workspace(Layout):
 
     def is_imported(self, collection: str) -> bool:
         """Whether the collection's pictures and catalogue are there."""
-        if not (self.pictures_file(collection).is_file() or self.has_files(collection)):
+        if not self.has_pictures(collection):
             return False
         with self.catalogue(collection) as catalogue:
             return catalogue.count() > 0
+
+    def has_pictures(self, collection: str) -> bool:
+        """Whether the collection has pictures, as an array or as files."""
+        return self.pictures_file(collection).is_file() or self.has_files(collection)
 
     def has_files(self, collection: str) -> bool:
         """Whether the collection's pictures are files, and not one array."""
@@ -183,9 +188,12 @@ class Workspace(Layout):
             DataError: the file is damaged.
         """
         card = EncoderCard.read(self.encoder_folder / "encoder.json")
-        if (self.pictures_file(collection).is_file() or self.has_files(collection)) and (
-            path := self.embeddings_file(collection, encoder_digest, side := self.side(collection, card))
-        ).is_file():
+        if (
+            self.has_pictures(collection)
+            and (
+                path := self.embeddings_file(collection, encoder_digest, side := self.side(collection, card))
+            ).is_file()
+        ):
             try:
                 rows: Floats = np.load(path)
             except (OSError, ValueError) as error:
@@ -227,18 +235,22 @@ class Workspace(Layout):
         Raises:
             HeadError: too few categories.
             DataError: the collection is not imported.
+            BusyError: an import of it runs.
             ForeignIndexError, NewerIndexError: another program's file lies where the index belongs.
         """
-        digest = EncoderCard.read(self.encoder_folder / "encoder.json").digest
-        today, embeddings, side = self.encoded(collection, digest, progress)
-        references = References.read(self.references_file, digest)
-        head = Head.of_collection(embeddings, today, digest, references)
-        names = today.labels.astype(object)
-        names[names == ""] = head.predict(embeddings[names == ""])
-        index = CategoryIndex.build(embeddings, today.ids, names.astype(np.str_), n_bits, seed)
-        head.write(self.head_file(collection))
-        write_index(self.index_file(collection), index, IndexHeader(digest, side, today.revision, seed))
-        return head, index
+        if not self.has_pictures(collection):
+            self.pictures(collection)  # says what is not there; the lock would leave a trace
+        with only_one(self.import_lock(collection)):
+            digest = EncoderCard.read(self.encoder_folder / "encoder.json").digest
+            today, embeddings, side = self.encoded(collection, digest, progress)
+            references = References.read(self.references_file, digest)
+            head = Head.of_collection(embeddings, today, digest, references)
+            names = today.labels.astype(object)
+            names[names == ""] = head.predict(embeddings[names == ""])
+            index = CategoryIndex.build(embeddings, today.ids, names.astype(np.str_), n_bits, seed)
+            head.write(self.head_file(collection))
+            write_index(self.index_file(collection), index, IndexHeader(digest, side, today.revision, seed))
+            return head, index
 
     def encoded(self, collection: str, digest: str, progress: Progress | None) -> tuple[Labels, Floats, int]:
         """All active items, their embeddings (n, d) and their side; those that have none yet are encoded.

@@ -143,6 +143,10 @@ def test_a_picture_is_recognised_by_its_content_under_another_name_if_only_one_h
             "2 pictures of the collection have this content, and none of them is called “elsewhere.png”.",
         )
     ]
+    # its own name counts more than another one
+    one = sha["Hat/one.png"]
+    tree(tmp_path, {"c.csv": f"sha256,source,from,to\n{one},x,Cap,Bag\n{one},Hat/one.png,Cap,Cap\n{one},y,Cap,Tie\n"})
+    assert told(import_corrections(here, SHOP, path, "zoe").unchanged) == [("Hat/one.png", "It is “Cap” already.")]
     # of one picture under two names elsewhere, neither of which is its own, the labels must agree
     tree(
         tmp_path, {"c.csv": f"sha256,source,from,to\n{sha['Hat/one.png']},x,Cap,Bag\n{sha['Hat/one.png']},y,Cap,Tie\n"}

@@ -72,6 +72,9 @@ def test_the_label_table_has_a_row_for_each_item(catalogue: Catalogue, tmp_path:
     decided(catalogue)
     items = catalogue.items(range(1, 5))
     assert exports.labels_csv(catalogue, tmp_path / "labels.csv") == 4
+    assert (
+        (tmp_path / "labels.csv").read_bytes().startswith(b"\xef\xbb\xbfid,")
+    )  # or a spreadsheet takes it for Latin-1
     rows = table(tmp_path / "labels.csv")
     assert tuple(rows[0]) == LABEL_COLUMNS
     assert rows[0] == {
@@ -145,13 +148,14 @@ def test_excluded_items_say_who_excluded_them_and_why(catalogue: Catalogue, tmp_
     decided(catalogue)
     catalogue.include(3, "ben", 1)
     catalogue.exclude(3, "ben", 2, "no garment")
+    catalogue.correct(3, "Tie", "zoe", 3)
     assert exports.excluded_csv(catalogue, tmp_path / "out.csv") == 1
     (row,) = table(tmp_path / "out.csv")
     assert tuple(row) == EXCLUDED_COLUMNS
     assert (row["id"], row["source"], row["label"], row["who"], row["why"]) == (
         "3",
         "Hat/c.png",
-        "Hat",
+        "Tie",
         "ben",
         "no garment",
     )

@@ -53,6 +53,8 @@ def test_mnist_s_format_gets_new_files_of_the_same_kind(shop: Workspace, tmp_pat
     assert (folder / "labels.txt").read_bytes() == "Hat\r\nCoat\r\n2\r\nRobe d'été\r\n".encode()
     assert read_idx(folder / "train-labels-idx1-ubyte.gz").tolist() == [1, 1, 2]
     assert (folder / "t10k-labels-idx1-ubyte").read_bytes() == idx(np.array([0, 3, 2], np.uint8))
+    # packed without the time, so that the same labels are the same bytes
+    assert (folder / "train-labels-idx1-ubyte.gz").read_bytes()[4:8] == bytes(4)
     assert (folder / "excluded.csv").read_text() == "file,label\ntrain/00002,2\n"
     assert {entry.name: entry.label for entry in IdxData.read(folder)} == labels_of(shop)
     assert len(list(folder.glob("*.bak"))) == 3
@@ -71,10 +73,10 @@ def test_labels_that_are_numbers_need_no_names_until_one_is_a_name(shop: Workspa
     written(shop)
     assert read_idx(folder / "train-labels-idx1-ubyte.gz").tolist() == [9, 1, 5]
     assert not (folder / "labels.txt").exists()
-    correct(shop, {"train/00001": "Hat"})
+    correct(shop, {"train/00001": "Hat", "t10k/00000": "099"})
     written(shop)
     assert read_idx(folder / "train-labels-idx1-ubyte.gz").tolist() == [9, 10, 5]
-    assert (folder / "labels.txt").read_text() == "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\nHat\n"
+    assert (folder / "labels.txt").read_text() == "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\nHat\n099\n"
     assert {entry.name: entry.label for entry in IdxData.read(folder)} == labels_of(shop)
 
 

@@ -33,6 +33,7 @@ FOREIGN = (
     "a,b;c\td",
     '"',
     "two\nlines\r\nand\rmore",
+    "an\rold line",
     "'",
     "x" * 200,
 )
@@ -163,6 +164,24 @@ def test_rows_that_name_a_file_twice_or_in_other_words_all_change(shop: Workspac
     correct(shop, {"x/a.png": "Cap"})
     assert written(shop)[0].n_changed == 3
     assert (heap / "t.csv").read_text() == "label;file\nCap;x/a.png\nCap;a\nCap;./x/a.png\nHat;gone.png\nHat;y/a.jpg\n"
+
+
+def test_a_row_that_may_mean_two_files_stays(shop: Workspace, tmp_path: Path) -> None:
+    table = "file,label\na,Hat\nx/a.png,Hat\ny/a.png,Hat\nx/a.png,Hat,more\n"
+    heap = tree(tmp_path / "heap", {"x/a.png": photo(1), "y/a.png": photo(2), "t.csv": table})
+    import_from(shop, heap)
+    correct(shop, {"x/a.png": "Cap"})
+    written(shop)
+    assert (heap / "t.csv").read_text() == "file,label\na,Hat\nx/a.png,Cap\ny/a.png,Hat\nx/a.png,Hat,more\n"
+
+
+def test_of_two_choices_of_columns_the_last_one_is_written(shop: Workspace, tmp_path: Path) -> None:
+    heap = tree(tmp_path / "heap", {**PHOTOS, "t.csv": "file,label,kind\na.png,Hat,h\n"})
+    import_from(shop, heap)
+    import_from(shop, heap, label_column="kind")
+    correct(shop, {"a.png": "Cap"})
+    written(shop)
+    assert (heap / "t.csv").read_text() == "file,label,kind\na.png,Hat,Cap\n"
 
 
 @pytest.mark.parametrize("label", FOREIGN, ids=range(len(FOREIGN)))
