@@ -148,6 +148,7 @@ ARROWS = {
     ("packing", "collection"),
     ("holdings", "workspace"),
     ("importing", "heaps"),
+    ("label_issues", "search"),
     ("crawl", "heaps"),
     ("crawl", "fetch"),
     ("crawl", "url_tables"),
