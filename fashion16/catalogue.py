@@ -154,6 +154,12 @@ class Catalogue(Decisions, Leases):
         with self.reading() as connection:
             return np.array(connection.scalars(query).all(), np.int64)
 
+    def copies_of(self, item: Item) -> list[int]:
+        """The ids of all items with the same picture to the byte, the item itself among them, in order."""
+        query = sa.select(items.c.id).where(items.c.sha256 == item.sha256).order_by(items.c.id)
+        with self.reading() as connection:
+            return [int(item_id) for item_id in connection.scalars(query)]
+
     def decided_ids(self) -> npt.NDArray[np.int64]:
         """The items that nobody needs to look at any more: decided or excluded ones, in order of id."""
         # a number in the database, which not every one takes for a condition

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from fashion16.catalogue import Catalogue
-from fashion16.catalogue_rows import ACTIVE, EXCLUDED, Correction, Item
+from fashion16.catalogue_rows import ACTIVE, EXCLUDED, Item
 from fashion16.catalogue_tables import corrections, items
 from fashion16.errors import DataError
 from fashion16.heaps import Refusal
@@ -113,7 +113,9 @@ class ChangedItems:
 def changed_items(catalogue: Catalogue) -> Iterator[ChangedItem]:
     """The changed items of a catalogue, in order of id."""
     given: dict[int, set[str]] = defaultdict(set)
-    for row in _history(catalogue):
+    for row in catalogue.everything():
+        if row.action == "keep":
+            continue
         given[row.item_id] |= {row.old_label or "", row.new_label or ""}
         if EXCLUDED in (row.old_status, row.new_status):
             given[row.item_id].add("")
@@ -134,11 +136,3 @@ def all_items(catalogue: Catalogue, *which: sa.ColumnElement[bool]) -> Iterator[
             return
         yield from found
         last = found[-1].id
-
-
-def _history(catalogue: Catalogue) -> Iterator[Correction]:
-    """All rows but those by which nothing changed, the newest first."""
-    before = None
-    while rows := catalogue.corrections(before=before, limit=BATCH):
-        yield from (row for row in rows if row.action != "keep")
-        before = rows[-1].id

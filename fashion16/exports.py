@@ -24,7 +24,7 @@ import sqlalchemy as sa
 
 from fashion16.atomic import replacing
 from fashion16.catalogue import Catalogue
-from fashion16.catalogue_rows import EXCLUDED, Correction, Item
+from fashion16.catalogue_rows import EXCLUDED, Item
 from fashion16.catalogue_tables import corrections, items
 from fashion16.changed_items import all_items
 from fashion16.correction_files import COLUMNS
@@ -119,7 +119,7 @@ def _excluded_rows(catalogue: Catalogue) -> Iterator[Row]:
 
 
 def _correction_rows(catalogue: Catalogue) -> Iterator[Row]:
-    for rows in _by_some(_history(catalogue)):
+    for rows in _by_some(catalogue.everything()):
         item_of = {item.id: item for item in catalogue.items(sorted({row.item_id for row in rows}))}
         undone = catalogue.undone(row.id for row in rows)
         for row in rows:
@@ -128,19 +128,6 @@ def _correction_rows(catalogue: Catalogue) -> Iterator[Row]:
             facts |= {"from": row.old_label, "to": row.new_label, "undone": row.id in undone}
             facts |= {"from_status": row.old_status, "to_status": row.new_status}
             yield {name: facts[name] for name in COLUMNS}
-
-
-def _history(catalogue: Catalogue) -> Iterator[Correction]:
-    """All rows, the oldest first, some at a time."""
-    last = 0
-    while True:
-        query = sa.select(corrections).where(corrections.c.id > last).order_by(corrections.c.id).limit(BATCH)
-        with catalogue.reading() as connection:
-            rows = [Correction(**row._mapping) for row in connection.execute(query)]
-        if not rows:
-            return
-        yield from rows
-        last = rows[-1].id
 
 
 def _by_some(rows: Iterable[T]) -> Iterator[list[T]]:

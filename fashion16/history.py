@@ -6,13 +6,13 @@ not been taken back itself; `Decisions.undo` sees to it that no chain of rows is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
 from fashion16.catalogue_rows import Correction, Pace
-from fashion16.catalogue_tables import corrections
+from fashion16.catalogue_tables import SOME, corrections
 from fashion16.database import Database
 
 # what somebody decides who looks at an item; not so a renaming, nor an undo
@@ -72,6 +72,16 @@ class History(Database):
         if before is not None:
             query = query.where(corrections.c.id < before)
         return self._rows(query.order_by(corrections.c.id.desc()).limit(limit))
+
+    def everything(self) -> Iterator[Correction]:
+        """The whole history, the oldest first, some at a time: it may be longer than the memory is large."""
+        last = 0
+        while True:
+            query = sa.select(corrections).where(corrections.c.id > last).order_by(corrections.c.id).limit(SOME)
+            if not (rows := self._rows(query)):
+                return
+            yield from rows
+            last = rows[-1].id
 
     def authors(self) -> list[str]:
         """Everybody who is in the history, in order of name."""

@@ -212,3 +212,25 @@ def test_on_a_phone_labels_are_put_right_and_nothing_sticks_out(phone: Page, ser
     phone.get_by_role("button", name="Keep").click()
     expect(phone.get_by_text(re.compile(rf"Picture {item_id} ·"))).to_have_count(0, timeout=WAIT)
     assert item(home, item_id).decided
+
+
+def test_foreign_text_is_shown_letter_for_letter_and_runs_nothing(page: Page, server: Server, home: Workspace) -> None:
+    hostile = "<img src=x onerror=alert(1)> **bold** [a](b) =1+1 \U0001f600"
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    opened = home.open()
+    opened.rename_label("Sandal", hostile, "kim", why="<script>alert(2)</script>", include_test=True)
+    item_id = int(opened.searcher.index.partitions[hostile].ids[0])
+    embedding = opened.searcher.index.embeddings([item_id])
+    assert embedding.any()
+    opened.close()
+    begin(page, server, "kim")
+    expect(page.get_by_role("button", name=hostile)).to_be_visible(timeout=WAIT)
+    page.get_by_role("radio", name="History").click()
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible(timeout=WAIT)
+    page.goto(f"{server.url}/Search?source=Collection&id={item_id}")
+    expect(page.get_by_text("labelled").first).to_be_visible(timeout=WAIT)
+    page.get_by_role("radio", name="Choose").click()
+    page.get_by_role("button", name=hostile, exact=True).click()
+    expect(page.get_by_role("heading", name=f"most similar in {hostile}")).to_be_visible(timeout=WAIT)
+    assert dialogs == []

@@ -160,9 +160,11 @@ def test_an_upload_is_started_as_a_command_and_its_file_kept_for_it(
         archive.writestr("Scarf/1.png", b"")
     app.run()
     app.file_uploader(key="new_zip").upload("../My “Shop” 2026.zip", packed.getvalue(), "application/zip")
+    app.text_input(key="new_label_column").set_value("kind of thing")
     app.button(key="new_start").click().run()
     assert not app.exception
     ((folder, arguments),) = started
+    assert arguments[4:] == ["--label-column", "kind of thing"]
     assert folder == home.job_folder("my-shop-2026")
     assert arguments[:3] == ["import", "my-shop-2026", "--from"]
     kept = Path(arguments[3])

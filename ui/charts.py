@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,6 +12,7 @@ from fashion16.images import Pixels, encode_jpeg, to_data_uri
 
 ACCENT = "#C43A6B"  # readable on both themes' grounds
 QUIET = "#B9A9B3"
+LONGEST = 24  # letters of a name beside its bar
 SHOWN = 10  # more would push the results off a phone's first screens
 
 
@@ -20,7 +22,7 @@ def probabilities(shares: Mapping[str, float], searched: tuple[str, ...]) -> go.
     figure = go.Figure(
         go.Bar(
             x=[shares[name] for name in names],
-            y=names,
+            y=[_as_text(name) for name in names],
             orientation="h",
             marker_color=[ACCENT if name in searched else QUIET for name in names],
             text=[f"{shares[name]:.1%}" for name in names],
@@ -37,6 +39,11 @@ def probabilities(shares: Mapping[str, float], searched: tuple[str, ...]) -> go.
         bargap=0.35,
     )
     return figure
+
+
+def _as_text(name: str) -> str:
+    """A name of any length and content as plotly shows it letter for letter: it reads some HTML."""
+    return html.escape(name if len(name) <= LONGEST else name[: LONGEST - 1] + "…")
 
 
 def photo_with_box(photo: Pixels) -> go.Figure:

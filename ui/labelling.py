@@ -20,6 +20,7 @@ DIGITS = "1234567890"
 # C and R are Streamlit's own; A, K, X and Z are decisions
 LETTERS = "BDEFGHIJLMNOPQSTUVWY"
 NEIGHBOURS = 5
+GUESSES = 3
 LARGE, SMALL = 560, 150  # pixels
 AHEAD = 2  # pictures that are made while the person looks at one
 KEPT = 40  # pictures that a session remembers, to go back to
@@ -59,20 +60,24 @@ class _Facts:
     def __init__(self, collection: Collection, issues: LabelIssues | None, item: Item) -> None:
         index, head = collection.searcher.index, collection.searcher.head
         self.suggested, self.share, self.given_share, self.twin = "", 0.0, None, -1
+        self.guesses: list[tuple[str, float]] = []
+        self.copies = [other for other in collection.catalogue.copies_of(item) if other != item.id]
         embedding = index.embeddings([item.id])
         self.neighbours: list[tuple[int, float]] = []
         if embedding.any():
             found = index.search(embedding, index.categories, NEIGHBOURS + 1)
             pairs = zip(found.ids[0], found.similarities[0], strict=True)
             self.neighbours = [(int(i), float(s)) for i, s in pairs if i >= 0 and i != item.id][:NEIGHBOURS]
+            shares = head.probabilities(embedding)[0]
+            best = np.argsort(-shares, kind="stable")[:GUESSES]
+            self.guesses = [(head.categories[int(at)], float(shares[at])) for at in best]
         row = np.flatnonzero(issues.ids == item.id) if issues is not None else []
         if issues is not None and len(row):
             # by a head that has not seen this picture
             self.suggested, self.share = str(issues.suggested[row[0]]), float(issues.p_suggested[row[0]])
             self.given_share, self.twin = float(issues.p_given[row[0]]), int(issues.twin[row[0]])
-        elif embedding.any():
-            shares = head.probabilities(embedding)[0]
-            self.suggested, self.share = head.categories[int(shares.argmax())], float(shares.max())
+        elif self.guesses:
+            self.suggested, self.share = self.guesses[0]
 
 
 def _current(collection: Collection, queue: Ids, status: str) -> Item | None:
@@ -111,6 +116,13 @@ def _pace(collection: Collection, left: int) -> None:
 def _about(item: Item, facts: _Facts) -> None:
     given = "" if facts.given_share is None else f" · {facts.given_share:.0%}"
     st.markdown(f"Picture **{item.id}** · {item.split}  \nlabelled **{gallery.plain(gallery.label(item))}**{given}")
+    if facts.suggested:
+        st.markdown(f"suggested **{gallery.plain(facts.suggested)}** · {facts.share:.0%}")
+    if facts.guesses:
+        shares = ", ".join(f"{gallery.plain(name)} {share:.0%}" for name, share in facts.guesses)
+        st.caption(f"The head sees: {shares}")
+    if facts.copies:
+        st.caption(f":material/file_copy: The same file as picture {', '.join(map(str, facts.copies[:5]))}.")
     if facts.twin >= 0:
         st.caption(f":material/content_copy: Picture {facts.twin} is nearly the same, and carries another label.")
     st.caption(gallery.plain(item.source[:200]))

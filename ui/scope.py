@@ -8,6 +8,7 @@ import streamlit as st
 
 from fashion16.collection import Collection
 from fashion16.search import Classified
+from ui.gallery import plain
 
 # the options as they stand in the URL, too
 PREDICTED, SECOND, ALL, CHOOSE = "Predicted", "Second guess", "All categories", "Choose"
@@ -55,6 +56,7 @@ def _categories(collection: Collection, classified: Classified, where: str | Non
         chosen = st.pills(
             "Categories",
             there,
+            format_func=plain,  # a name is foreign text, and pills read Markdown
             selection_mode="multi",
             key="in",
             bind="query-params",

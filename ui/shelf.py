@@ -20,6 +20,7 @@ from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 from ui import gallery, people
 
 UPLOAD_MB = 1000  # a ZIP is held in memory while it comes
+TABLE_OPTIONS = ("table", "file_column", "label_column")
 STEPS = ("Fetching", "Importing", "Encoding")
 DOING = {
     "import": "is being made searchable",
@@ -95,6 +96,10 @@ def _add() -> None:
     st.text_input("Name", key="new_name", placeholder="my-shop", max_chars=40)
     st.file_uploader(f"ZIP, up to {UPLOAD_MB:,} MB", type="zip", key="new_zip", max_upload_size=UPLOAD_MB)
     st.text_input("… or a folder, a table or a ZIP on this computer", key="new_path", placeholder="/home/me/pictures")
+    with st.popover("Its table", icon=":material/table:", help="Where its names don't say what is what."):
+        st.text_input("Table", key="new_table", placeholder="labels.csv")
+        st.text_input("Column of files", key="new_file_column", placeholder="file")
+        st.text_input("Column of labels", key="new_label_column", placeholder="label")
     st.button("Import", type="primary", icon=":material/upload:", key="new_start", on_click=_start_import)
     if problem := st.session_state.pop("new_problem", ""):
         st.error(problem, icon=":material/error:")
@@ -115,7 +120,11 @@ def _start_import() -> None:
             source = _kept(upload, folder)
         elif not source.exists():
             raise _Incomplete(f"There is nothing at {source}. Correct its name.")
-        start(folder, ["import", name, "--from", str(source)])
+        named = {option: st.session_state.get(f"new_{option}", "").strip() for option in TABLE_OPTIONS}
+        options = [
+            part for option, value in named.items() if value for part in (f"--{option.replace('_', '-')}", value)
+        ]
+        start(folder, ["import", name, "--from", str(source), *options])
     except Fashion16Error as error:
         st.session_state.new_problem = str(error)
     else:
