@@ -12,11 +12,12 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from fashion16.catalogue_rows import Correction, Pace
-from fashion16.catalogue_tables import SOME, corrections
+from fashion16.catalogue_tables import corrections
 from fashion16.database import Database
 
 # what somebody decides who looks at an item; not so a renaming, nor an undo
 LOOKED = ("label", "keep", "exclude", "include")
+BATCH = 2_000  # rows read at a time where all are wanted
 PACE_MINUTES = 10
 PACE_DECISIONS = 50
 
@@ -77,7 +78,7 @@ class History(Database):
         """The whole history, the oldest first, some at a time: it may be longer than the memory is large."""
         last = 0
         while True:
-            query = sa.select(corrections).where(corrections.c.id > last).order_by(corrections.c.id).limit(SOME)
+            query = sa.select(corrections).where(corrections.c.id > last).order_by(corrections.c.id).limit(BATCH)
             if not (rows := self._rows(query)):
                 return
             yield from rows
