@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import streamlit as st
-from fashion16.label_issues import LabelIssues
 
 from fashion16.collection import Collection
+from fashion16.label_issues import LabelIssues
 
 Ids = npt.NDArray[np.int64]
 ANY = "All"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
-from fashion16.label_issues import LabelIssues
 
 from fashion16 import jobs, suspicion
 from fashion16.collection import Collection
 from fashion16.errors import Fashion16Error
+from fashion16.label_issues import LabelIssues
 from fashion16.workspace import Workspace
 from ui import shelf
 
