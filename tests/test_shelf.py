@@ -203,3 +203,20 @@ def test_an_unlabelled_picture_is_called_so(home: Workspace, app: AppTest) -> No
     app.switch_page("pages/1_Search.py").run()
     assert not app.exception
     assert any("labelled **unlabelled**" in element.value for element in app.markdown)
+
+
+@pytest.mark.parametrize(
+    ("address", "own"),
+    [
+        (None, True),
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("192.168.1.7", False),
+        ("::ffff:192.168.1.7", False),
+        ("2001:db8::1", False),
+        ("no address", False),
+    ],
+)
+def test_this_computer_is_known_by_each_of_its_addresses(address: str | None, own: bool) -> None:
+    assert people.is_this_computer(address) is own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import ipaddress
 import os
 
 import streamlit as st
@@ -16,7 +17,20 @@ GUEST = "somebody"
 def may_manage() -> bool:
     """Whether who looks at the page may change which collections there are."""
     setting = os.environ.get(MANAGE_VARIABLE)
-    return setting == "1" or (setting == "local" and st.context.ip_address is None)
+    return setting == "1" or (setting == "local" and is_this_computer(st.context.ip_address))
+
+
+def is_this_computer(address: str | None) -> bool:
+    """Whether an address that Streamlit gives is the computer's own; it gives None for most of these itself."""
+    if address is None:
+        return True
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    # a server that listens to both kinds of addresses sees those of the old kind in the new one's clothes
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_loopback
 
 
 def may_correct() -> bool:
