@@ -67,9 +67,9 @@ def words(done: WrittenBack, dry_run: bool = False) -> str:
         return f"{done.location}: nothing has changed."
     if not done.is_written:
         return f"{done.path}: it says the same already."
-    labels = f"{done.n_changed:,} label{'s' if done.n_changed != 1 else ''} changed" if done.n_changed else "written"
+    labels = f", with {done.n_changed:,} label{'s' if done.n_changed != 1 else ''} changed" if done.n_changed else ""
     kept = f"; the old file is {done.kept.name}" if done.kept else ""
-    return f"{done.path}: {'would be ' if dry_run else ''}{labels}{kept}."
+    return f"{done.path}: {'would be ' if dry_run else ''}written{labels}{kept}."
 
 
 def write_back(workspace: Workspace, name: str, *, dry_run: bool = False) -> list[WrittenBack]:

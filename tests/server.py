@@ -36,8 +36,9 @@ def chromium() -> str | None:
 class Server:
     """`streamlit run` on a free port, with its log kept; use it in a `with` block."""
 
-    def __init__(self, home: Path, log: Path, **environment: str) -> None:
-        self.home, self.log, self.environment = home, log, environment
+    def __init__(self, home: Path, log: Path, address: str | None = "127.0.0.1", **environment: str) -> None:
+        """`address`: what it listens to; None for all, as `make app` does."""
+        self.home, self.log, self.address, self.environment = home, log, address, environment
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -45,7 +46,7 @@ class Server:
 
     def __enter__(self) -> Server:
         command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.headless", "true"]
-        command += ["--server.port", str(self.port), "--server.address", "127.0.0.1"]
+        command += ["--server.port", str(self.port), *(["--server.address", self.address] if self.address else [])]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 command,

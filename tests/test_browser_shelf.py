@@ -36,7 +36,7 @@ def home(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Work
 @pytest.fixture(scope="module")
 def server(home: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("server") / "log"
-    with Server(home.root, log, FASHION16_MANAGE="local") as running:
+    with Server(home.root, log, address=None, FASHION16_MANAGE="local") as running:
         yield running
     assert complaints_of(log) == []
 

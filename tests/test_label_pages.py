@@ -66,6 +66,16 @@ def test_without_a_ranking_the_order_is_by_number_and_a_ranking_is_offered(app: 
     assert app.button(key="rank").label == "Rank by suspicion"
 
 
+def test_once_they_are_ranked_the_suspicious_ones_come_first(app: AppTest, home: Workspace) -> None:
+    assert shown(app).selectbox(key="order").value == BY_ID
+    suspicion.rank(home, NAME)
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="order").value == SUSPICION
+    app.selectbox(key="order").set_value(BY_ID).run()
+    assert app.selectbox(key="order").value == BY_ID
+
+
 def test_strangers_may_look_and_not_correct(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(people.MANAGE_VARIABLE)
     shown(app)

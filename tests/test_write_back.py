@@ -122,7 +122,7 @@ def test_a_second_write_back_writes_nothing_and_a_dry_run_neither(shop: Workspac
     (foretold,) = write_back(shop, SHOP, dry_run=True)
     assert files_below(tmp_path).keys() == before.keys()
     assert (heap / "labels.csv").read_text() == TABLE
-    assert words(foretold, True) == f"{heap / 'labels.csv'}: would be 1 label changed."
+    assert words(foretold, True) == f"{heap / 'labels.csv'}: would be written, with 1 label changed."
     (done,) = written(shop)
     assert (done.path, done.is_written, done.n_changed) == (foretold.path, True, 1)
     assert words(done) == f"{heap / 'labels.csv'}: 1 label changed; the old file is {done.kept.name}."  # type: ignore[union-attr]

@@ -38,7 +38,11 @@ def show(collection: Collection, issues: LabelIssues | None, queue: Ids, choice:
     _pace(collection, len(queue) - st.session_state.at)
     left, right = st.columns([5, 6], gap="medium")
     with left:
-        st.image(_picture(collection, item), width="stretch", alt=f"Picture {item.id}, labelled {gallery.label(item)}")
+        # what is said of the picture is to be seen with it
+        st.html("<style>.st-key-large img{max-height:62vh;object-fit:contain}</style>")
+        with st.container(key="large"):
+            name = gallery.label(item)
+            st.image(_picture(collection, item), width="stretch", alt=f"Picture {item.id}, labelled {name}")
         _about(item, facts)
     with right:
         _message()

@@ -42,6 +42,9 @@ class Choice:
 def choose(collection: Collection, issues: LabelIssues | None) -> Choice:
     """Draw the filters, and return what is chosen."""
     labels = [ANY, NO_LABEL, *collection.catalogue.label_names()]
+    if issues is not None and st.session_state.get("had_ranking") is False:
+        st.session_state.order = SUSPICION  # the person has just asked for it
+    st.session_state.had_ranking = issues is not None
     orders = [*(ORDERS if issues is not None else ()), BY_ID, NEWEST]
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         label = _select("Label", labels, "label", 160)

@@ -58,7 +58,7 @@ def show(collection: Collection) -> None:
             "who": [row.who for row in rows],
             "when (UTC)": [row.at[:19].replace("T", " ") for row in rows],
             "why": [row.why or "" for row in rows],
-            "batch": pd.array([row.batch for row in rows], "Int64"),
+            "batch": [str(row.batch or "") for row in rows],
         }
     )
     chosen = st.dataframe(
