@@ -125,7 +125,7 @@ def test_a_second_write_back_writes_nothing_and_a_dry_run_neither(shop: Workspac
     assert words(foretold, True) == f"{heap / 'labels.csv'}: would be written, with 1 label changed."
     (done,) = written(shop)
     assert (done.path, done.is_written, done.n_changed) == (foretold.path, True, 1)
-    assert words(done) == f"{heap / 'labels.csv'}: 1 label changed; the old file is {done.kept.name}."  # type: ignore[union-attr]
+    assert words(done) == f"{heap / 'labels.csv'}: written, with 1 label changed; the old file is {done.kept.name}."  # type: ignore[union-attr]
     (again,) = write_back(shop, SHOP)
     assert words(again) == f"{heap / 'labels.csv'}: it says the same already."
 
