@@ -107,12 +107,7 @@ def open_heap(
     # to open a pipe or a device would wait for ever
     if not (path.is_dir() or path.is_file()):
         raise DamagedDataError(f"{path} is neither a folder nor a file.", path)
-    if path.is_dir():
-        files: FoundFiles = Folder(path)
-    elif path.suffix.lower() in TABLE_SUFFIXES:
-        files, table = Folder(path.parent), path.name
-    else:
-        files = Archive(path)
+    files, table = files_at(path, table)
     try:
         root = files.root()
         chosen = _choose_table(files, root, table)
@@ -127,16 +122,34 @@ def open_heap(
         raise
 
 
-def _choose_table(files: FoundFiles, root: str, named: str | None) -> str | None:
-    at_root = [name for name in files.tables if name.startswith(root) and "/" not in name[len(root) :]]
+def files_at(path: Path, table: str | None) -> tuple[FoundFiles, str | None]:
+    """The files of the heap at `path`, and the name of its table: the one given, or that of `path` where it is one.
+
+    Raises:
+        DamagedDataError: it cannot be opened, or is too large.
+    """
+    if path.is_dir():
+        return Folder(path), table
+    if path.suffix.lower() in TABLE_SUFFIXES:
+        return Folder(path.parent), path.name
+    return Archive(path), table
+
+
+def tables_meant(files: FoundFiles, root: str, named: str | None) -> list[str]:
+    """The tables that may be the heap's: those called as the user says, else all that lie in its root."""
     if named is not None:
-        at_root = [name for name in files.tables if name in (named, root + named)]
-        if not at_root:
-            raise DamagedDataError(f"{files.path} holds no table called {shown(named)}. Correct its name.", files.path)
-    elif len(at_root) > 1:
-        listed = ", ".join(shown(name) for name in sorted(at_root)[:10])
+        return [name for name in files.tables if name in (named, root + named)]
+    return [name for name in files.tables if name.startswith(root) and "/" not in name[len(root) :]]
+
+
+def _choose_table(files: FoundFiles, root: str, named: str | None) -> str | None:
+    tables = tables_meant(files, root, named)
+    if named is not None and not tables:
+        raise DamagedDataError(f"{files.path} holds no table called {shown(named)}. Correct its name.", files.path)
+    if named is None and len(tables) > 1:
+        listed = ", ".join(shown(name) for name in sorted(tables)[:10])
         raise DamagedDataError(f"{files.path} holds several tables: {listed}. Name the one to use.", files.path)
-    return at_root[0] if at_root else None
+    return tables[0] if tables else None
 
 
 def _label_by_table(files: FoundFiles, root: str, table: LabelTable) -> Heap:

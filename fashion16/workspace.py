@@ -91,8 +91,7 @@ class Workspace(Layout):
         """
         name = DEFAULT_COLLECTION
         with self.catalogue(name) as catalogue:
-            there = self.pictures_file(name).is_file() or self.has_files(name)
-            if there and (count := catalogue.count()):
+            if self.has_pictures(name) and (count := catalogue.count()):
                 return count
             data_set = FashionMNIST.read(find_fashion_mnist(self.downloads_folder, progress))
             with replacing(self.pictures_file(name)) as partial, partial.open("wb") as file:

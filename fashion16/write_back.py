@@ -23,12 +23,12 @@ from pathlib import Path
 from fashion16.changed_items import ChangedItems
 from fashion16.errors import DataError, MissingDataError, WorkspaceError
 from fashion16.heap_files import Archive, Folder, FoundFiles
-from fashion16.heaps import MAX_TABLE_BYTES, HeapEntry, open_heap
+from fashion16.heaps import MAX_TABLE_BYTES, HeapEntry, files_at, open_heap, tables_meant
 from fashion16.idx_format import IdxData
 from fashion16.images import MAX_BYTES
 from fashion16.import_log import ImportLog
 from fashion16.keeping import USE_AN_EXPORT, NewFile, replace_keeping
-from fashion16.label_tables import TABLE_SUFFIXES, URL_COLUMNS, LabelTable, TableRow, file_key, match_files, shown
+from fashion16.label_tables import URL_COLUMNS, LabelTable, TableRow, file_key, match_files, shown
 from fashion16.layout import check_name
 from fashion16.locks import only_one
 from fashion16.mnist_files import COLUMNS, fashion_mnist_files, mnist_files
@@ -168,17 +168,10 @@ class _Source:
         yield NewFile(self.path.resolve(), *relabel(table, data, label_for))
 
     def _heap(self) -> Iterator[NewFile | str]:
-        named = self.choices.get("table")
-        if self.path.is_dir():
-            files: FoundFiles = Folder(self.path)
-        elif self.path.suffix.lower() in TABLE_SUFFIXES:
-            files, named = Folder(self.path.parent), self.path.name
-        else:
-            files = Archive(self.path)
+        files, named = files_at(self.path, self.choices.get("table"))
         with closing(files):
             root = files.root()
-            at_root = [name for name in files.tables if name.startswith(root) and "/" not in name[len(root) :]]
-            tables = [name for name in files.tables if name in (named, root + named)] if named else at_root
+            tables = tables_meant(files, root, named)
             if len(tables) == 1:
                 yield from self._table_of(files, root, tables[0])
             elif named or tables:

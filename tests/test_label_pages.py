@@ -15,7 +15,7 @@ from fashion16.catalogue_rows import EXCLUDED
 from fashion16.label_issues import LabelIssues
 from fashion16.layout import ROOT_VARIABLE
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
-from ui import people, queue
+from ui import people, queue, trail
 from ui.queue import ANY, BY_ID, DECIDED, NEWEST, NO_LABEL, SUSPICION, UNDECIDED, Choice
 
 ENTRY = Path(__file__).resolve().parent.parent / "streamlit_app.py"
@@ -170,6 +170,19 @@ def test_the_grid_decides_about_what_is_ticked_and_one_undo_takes_it_back(app: A
         app.button(key="bulk_undo").click().run()
         assert not app.exception
         assert {item.status for item in catalogue.items(ids)} == {"active"}
+
+
+def test_an_undo_passes_over_what_somebody_has_changed_since(home: Workspace) -> None:
+    opened = home.open()
+    opened.correct(1, "Bag", people.GUEST, 0)
+    opened.correct(2, "Bag", people.GUEST, 0)
+    opened.correct(2, "Coat", "ann", 1)
+    assert trail.take_back_last(opened) == ("Picture 1 is as it was.", 1)
+    assert opened.catalogue.item(2).label == "Coat"
+    said, item_id = trail.take_back_last(opened)
+    assert "Item 2 was changed by ann" in said
+    assert item_id is None
+    opened.close()
 
 
 def test_the_history_is_filtered_by_who_and_what(app: AppTest, home: Workspace) -> None:

@@ -25,6 +25,7 @@ from fashion16.index_writing import rewrite_index
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 from tests import test_postgresql
 from tests.conftest import REPOSITORY
+from tests.test_collection_decisions import assert_agree
 
 url = test_postgresql.url  # a real server
 
@@ -189,15 +190,6 @@ def transactions(rows: list[Correction]) -> list[list[Correction]]:
     for row in rows:
         found[row.batch or row.id].append(row)
     return list(found.values())
-
-
-def assert_agree(opened: Collection) -> None:
-    """Each active item lies in its label's category, and nothing else is in the index."""
-    today = opened.catalogue.labels()
-    index = opened.searcher.index
-    assert set(index.categories) == set(today.labels.tolist())
-    for category, partition in index.partitions.items():
-        assert sorted(partition.ids) == today.ids[today.labels == category].tolist()
 
 
 def test_after_two_hundred_kills_every_acknowledged_correction_is_there_and_none_is_half_there(

@@ -10,7 +10,7 @@ from fashion16.collection import Collection
 from fashion16.errors import Fashion16Error
 from fashion16.label_issues import LabelIssues
 from fashion16.search import NEAR_DUPLICATE
-from ui import gallery, people
+from ui import gallery, people, trail
 from ui.queue import Choice, Ids
 
 PAGE = 24
@@ -41,11 +41,11 @@ def show(collection: Collection, issues: LabelIssues | None, queue: Ids, choice:
             with st.container(key=f"cell_{item.id}", gap="xxsmall"):
                 st.image(collection.thumbnail(item), width="stretch", alt=f"Picture {item.id}, {gallery.label(item)}")
                 state = "" if item.status == "active" else " · excluded"
-                st.checkbox(f"{gallery.plain(gallery.label(item))}{state}", key=_tick(item))
+                st.checkbox(f"{gallery.plain(gallery.label(item))}{state}", key=_tick(item.id))
 
 
 def _actions(collection: Collection, shown: list[Item]) -> None:
-    ticked = [item for item in shown if st.session_state.get(_tick(item))]
+    ticked = [item for item in shown if st.session_state.get(_tick(item.id))]
     with st.container(horizontal=True, vertical_alignment="bottom", key="bulk"):
         st.button("Tick all", key="tick_all", on_click=_tick_all, args=(shown, True))
         st.button("Tick none", key="tick_none", on_click=_tick_all, args=(shown, False))
@@ -96,13 +96,13 @@ def _together(collection: Collection, issues: LabelIssues | None, queue: Ids, it
     return found.ids[0][kept]
 
 
-def _tick(item: Item) -> str:
-    return f"tick_{item.id}"
+def _tick(item_id: int) -> str:
+    return f"tick_{item_id}"
 
 
 def _tick_all(shown: list[Item], ticked: bool) -> None:
     for item in shown:
-        st.session_state[_tick(item)] = ticked
+        st.session_state[_tick(item.id)] = ticked
 
 
 def _do(collection: Collection, seen: list[tuple[int, int]], what: str) -> None:
@@ -121,20 +121,9 @@ def _do(collection: Collection, seen: list[tuple[int, int]], what: str) -> None:
         words += f" Picture {conflict.wanted.item_id} was changed by {who} meanwhile: it is {now}."
     st.session_state.grid_said = gallery.plain(words)
     for item_id, _ in seen:
-        st.session_state[f"tick_{item_id}"] = False
+        st.session_state[_tick(item_id)] = False
 
 
 def _undo(collection: Collection) -> None:
     """Take back the person's last decision or batch (a callback)."""
-    who = people.name()
-    try:
-        last = collection.catalogue.last_undoable(who)
-        if last is None:
-            st.session_state.grid_said = "There is nothing of yours left to take back."
-            return
-        done = collection.undo(last.id, who)
-    except Fashion16Error as error:
-        st.session_state.grid_said = gallery.plain(str(error))
-    else:
-        late = f" {len(done.conflicts):,} were changed since, and stay." if done.conflicts else ""
-        st.session_state.grid_said = f"{len(done.corrections):,} pictures are as they were.{late}"
+    st.session_state.grid_said, _ = trail.take_back_last(collection)

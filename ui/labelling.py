@@ -254,27 +254,10 @@ def _decide(collection: Collection, item_id: int, version: int, verb: str, label
 
 def _undo(collection: Collection, queue: Ids) -> None:
     """Take back the last decision of this person, or the last batch, and show it (a callback)."""
-    who = people.name()
-    try:
-        before, problem = None, ""
-        while last := collection.catalogue.last_undoable(who, before):
-            try:
-                done = collection.undo(last.id, who)
-            except StaleItemError as error:
-                # somebody has changed it since: what came before can be taken back all the same
-                problem, before = str(error), last.batch or last.id
-                continue
-            st.session_state.said = (_undone(len(done.corrections), len(done.conflicts), last.item_id), "done")
-            _go_to(queue, last.item_id)
-            return
-        st.session_state.said = (gallery.plain(problem) or "There is nothing of yours left to take back.", "problem")
-    except Fashion16Error as error:
-        st.session_state.said = (gallery.plain(str(error)), "problem")
-
-
-def _undone(n: int, conflicts: int, item_id: int) -> str:
-    words = f"Picture {item_id} is as it was." if n == 1 else f"{n:,} pictures are as they were."
-    return words + (f" {conflicts:,} were changed by somebody else since, and stay." if conflicts else "")
+    said, item_id = trail.take_back_last(collection)
+    st.session_state.said = (said, "problem" if item_id is None else "done")
+    if item_id is not None:
+        _go_to(queue, item_id)
 
 
 def _go_to(queue: Ids, item_id: int) -> None:

@@ -58,9 +58,10 @@ def frame(title: str) -> str:
             on_change=_choose,
         )
         st.session_state.kept_collection = name
+        query_params = address(str(name))
         with links:
             for page, label, icon in PAGES:
-                st.page_link(page, label=label, icon=icon, query_params=address(str(name)))
+                st.page_link(page, label=label, icon=icon, query_params=query_params)
     return str(name)
 
 

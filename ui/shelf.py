@@ -21,7 +21,7 @@ from ui import gallery, people
 
 UPLOAD_MB = 1000  # a ZIP is held in memory while it comes
 TABLE_OPTIONS = ("table", "file_column", "label_column")
-STEPS = ("Fetching", "Importing", "Encoding")
+LAST_STEP = "Encoding"
 DOING = {
     "import": "is being made searchable",
     "index": "is being indexed",
@@ -184,7 +184,7 @@ def _words(state: JobState) -> str:
         left = (state.total - state.done) / state.rate
         words += f" · {state.rate:,.0f} a second"
         words += f" · about {left / 60:.0f} min left" if left > 90 else f" · about {left:.0f} s left"
-    if state.step == STEPS[-1] and state.done == state.total:
+    if state.step == LAST_STEP and state.done == state.total:
         words = "Building the index"
     return words
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from fashion16.catalogue_rows import Correction
 from fashion16.collection import Collection
-from fashion16.errors import Fashion16Error
+from fashion16.errors import Fashion16Error, StaleItemError
 from ui import gallery, people
 
 ANYBODY, ANYTHING = "Everybody", "Everything"
@@ -75,6 +75,30 @@ def show(collection: Collection) -> None:
             st.button("Older", key="trail_older", on_click=_page, args=(rows[-1].id,))
     if said := st.session_state.pop("trail_said", ""):
         st.info(said, icon=":material/info:")
+
+
+def take_back_last(collection: Collection) -> tuple[str, int | None]:
+    """Take back the person's last decision or batch: what there is to say, and the first picture that it was about.
+
+    The picture is None where nothing was taken back.
+    """
+    who = people.name()
+    before, problem = None, ""
+    try:
+        while last := collection.catalogue.last_undoable(who, before):
+            try:
+                done = collection.undo(last.id, who)
+            except StaleItemError as error:
+                # somebody has changed it since: what came before can be taken back all the same
+                problem, before = str(error), last.batch or last.id
+                continue
+            n, late = len(done.corrections), len(done.conflicts)
+            said = f"Picture {last.item_id} is as it was." if n == 1 else f"{n:,} pictures are as they were."
+            stay = f" {late:,} were changed by somebody else since, and stay." if late else ""
+            return said + stay, last.item_id
+    except Fashion16Error as error:
+        problem = str(error)
+    return gallery.plain(problem) or "There is nothing of yours left to take back.", None
 
 
 def _undo(collection: Collection, correction_id: int) -> None:
