@@ -20,6 +20,7 @@ Each message is one sentence a user can read, with what to do next; the facts be
     │   ├── NewerIndexError         written by a newer Fashion-16
     │   └── EncoderMismatchError    made with another encoder
     ├── SearchError                 a question that the index cannot answer (unknown category, bad k)
+    ├── TuningError                 a setting that the index cannot have
     ├── CatalogueError
     │   ├── UnknownItemError        no item with this id            .item_id
     │   ├── StaleItemError          somebody was faster             .current_label .current_status .changed_by
@@ -126,6 +127,10 @@ class EncoderMismatchError(IndexFileError):
 
 class SearchError(Fashion16Error):
     """A question that the index cannot answer."""
+
+
+class TuningError(Fashion16Error):
+    """A setting that the index cannot have."""
 
 
 class CatalogueError(Fashion16Error):

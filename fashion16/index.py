@@ -8,7 +8,7 @@ embeddings ranks them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import faiss
@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fashion16.errors import SearchError
-from fashion16.lsh import Codes, Floats, Keys, RandomHyperplanes, pack, probe_order
-from fashion16.partition import Bytes, Ids, Partition, Rows, to_int8
+from fashion16.lsh import Floats, Keys, RandomHyperplanes, pack, probe_order
+from fashion16.partition import AUTOMATIC, Bytes, Ids, Partition, Rows, Tuning, to_int8
 
 # One query gives threads nothing to share, and faiss's would go on spinning where the encoder's need the cores:
 # on two cores the next picture took a quarter longer to encode.
@@ -25,12 +25,15 @@ faiss.omp_set_num_threads(1)
 
 K = 20  # the paper's
 N_BITS = 512
+MAX_N_BITS = 4096
 SEED = 2019  # not the seed of the encoder's rotation: the same one twice would undo it
 # Comparing codes that lie in a row is so quick that all 70,000 take less time than a third of them by buckets, and
 # with higher recall: benchmarks/index_search.py.
 SCAN_LIMIT = 100_000
-# Candidates by Hamming distance that are re-ranked by cosine: recall@20 0.994, benchmarks/index_search.py.
-RERANK = 300
+# Candidates by Hamming distance that are re-ranked by cosine, in a category of up to RERANK_UP_TO items; of more, it
+# grows with the root of their number, to at most RERANK_MOST: recall@20 0.995 and more, benchmarks/index_search.py.
+RERANK, RERANK_UP_TO, RERANK_MOST = 300, 8192, 1500
+BLOCK = 256  # queries whose codes are compared together
 
 
 class Neighbours(NamedTuple):
@@ -50,15 +53,31 @@ class Neighbours(NamedTuple):
 
 
 class CategoryIndex:
-    """One partition per category behind one set of hyperplanes.
+    """One partition per category behind one set of hyperplanes, each through the middle of its own category.
+
+    What is pinned of a category in `tunings` holds for it as long as the index lives, also when it loses all its
+    items and gets some back; another tuning makes another index.
 
     Safe to share between threads: a change replaces whole partitions under a lock, and a search reads the
     partitions it began with.
     """
 
-    def __init__(self, hyperplanes: RandomHyperplanes, partitions: dict[str, Partition]) -> None:
+    def __init__(
+        self,
+        hyperplanes: RandomHyperplanes,
+        partitions: Mapping[str, Partition],
+        tunings: Mapping[str, Tuning] | None = None,
+    ) -> None:
+        """An index of these partitions; one whose bits are pinned otherwise is bucketed anew.
+
+        Raises:
+            TuningError: a category cannot be tuned so.
+        """
         self.hyperplanes = hyperplanes
-        self._partitions = dict(partitions)
+        self._tunings = {name: tuning for name, tuning in (tunings or {}).items() if tuning != AUTOMATIC}
+        for name, tuning in self._tunings.items():
+            tuning.check(name, hyperplanes.n_bits)
+        self._partitions = {name: part.bucketed(self.tuning(name).key_bits) for name, part in partitions.items()}
         self._lock = threading.Lock()
 
     @classmethod
@@ -69,22 +88,42 @@ class CategoryIndex:
         categories: npt.NDArray[np.str_],
         n_bits: int = N_BITS,
         seed: int = SEED,
+        tunings: Mapping[str, Tuning] | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> CategoryIndex:
-        """An index of embeddings (n, d), their ids (n,) and categories (n,)."""
+        """An index of embeddings (n, d), their ids (n,) and categories (n,).
+
+        Args:
+            progress: called with the number of items that are in it, and of all.
+
+        Raises:
+            TuningError: a category cannot be tuned so.
+        """
         n, d = embeddings.shape
         if ids.shape != (n,) or categories.shape != (n,):
             raise ValueError(f"ids and categories must have shape ({n},), received {ids.shape} and {categories.shape}")
         mean = embeddings.mean(axis=0) if n else np.zeros(d, np.float32)
-        index = cls(RandomHyperplanes.draw(mean, n_bits, seed), {})
+        index = cls(RandomHyperplanes.draw(mean, n_bits, seed), {}, tunings)
         for category in np.unique(categories):
             its = categories == category
             index.add(ids[its], embeddings[its], str(category))
+            if progress:
+                progress(len(index), n)
         return index
 
     @property
     def partitions(self) -> dict[str, Partition]:
         """The partitions by category, as they are now."""
         return dict(self._partitions)
+
+    @property
+    def tunings(self) -> dict[str, Tuning]:
+        """What is pinned, by category; a category that has no items may be among them."""
+        return dict(self._tunings)
+
+    def tuning(self, category: str) -> Tuning:
+        """What is pinned of a category."""
+        return self._tunings.get(category, AUTOMATIC)
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -118,14 +157,15 @@ class CategoryIndex:
         categories: Iterable[str],
         k: int = K,
         n_probes: int | None = None,
-        rerank: int = RERANK,
+        rerank: int | None = None,
     ) -> Neighbours:
         """The k most similar items of these categories for each query, shape (nq, d), unit length.
 
         Args:
-            n_probes: buckets to probe in each category; None to decide by the category's size: a small one
-                is scanned, in a large one buckets are probed until there are enough candidates.
-            rerank: candidates per category, by Hamming distance, whose cosines are computed.
+            n_probes: buckets to probe in each category; None for as many as are pinned of it, else to decide by
+                its size: a small one is scanned, in a large one buckets are probed until there are enough candidates.
+            rerank: candidates per category, by Hamming distance, whose cosines are computed; None to decide by
+                its size.
 
         Raises:
             SearchError: a category that the index does not have, or k or n_probes below 1.
@@ -138,26 +178,26 @@ class CategoryIndex:
         if k < 1 or (n_probes is not None and n_probes < 1):
             raise SearchError(f"k and n_probes must be at least 1, received {k} and {n_probes}.")
         found = Neighbours(np.full((nq, k), -1, np.float32), np.full((nq, k), -1, np.int64), *np.zeros((2, nq), int))
-        projections = self.hyperplanes.project(queries)
-        codes = pack(projections)
-        for row in range(nq):
-            similarities, ids = [np.zeros(0, np.float32)], [np.zeros(0, np.int64)]
+        for start in range(0, nq, BLOCK):
+            block = queries[start : start + BLOCK]
+            parts: list[list[tuple[Floats, Ids]]] = [[] for _ in block]
             for name in chosen:
                 partition = partitions[name]
-                rows, n_buckets = _candidates(partition, projections[row], n_probes)
-                nearest = _nearest_codes(partition.codes, codes[row], rows, max(rerank, k))
-                similarities.append(partition.cosines(queries[row], nearest))
-                ids.append(partition.ids[nearest])
-                found.candidates[row] += len(partition) if rows is None else len(rows)
-                found.buckets[row] += n_buckets
-            _keep_best(found, row, np.concatenate(similarities), np.concatenate(ids))
+                probes = self.tuning(name).n_probes if n_probes is None else n_probes
+                most = max(rerank or _rerank_for(len(partition)), k)
+                for row, (nearest, n_candidates, n_buckets) in enumerate(_nearest(partition, block, probes, most)):
+                    parts[row].append((partition.cosines(block[row], nearest), partition.ids[nearest]))
+                    found.candidates[start + row] += n_candidates
+                    found.buckets[start + row] += n_buckets
+            for row, its in enumerate(parts, start=start):
+                similarities, ids = zip(*its, strict=True) if its else ((), ())
+                _keep_best(found, row, *_joined(similarities, ids))
         return found
 
     def add(self, ids: Ids, embeddings: Floats, category: str) -> None:
         """Add items with their embeddings (n, d) to a category, made when it is new."""
-        codes = self.hyperplanes.encode(embeddings)
         with self._lock:
-            self._partitions = _with(self._partitions, category, ids, codes, to_int8(embeddings))
+            self._partitions = self._with(self._partitions, category, ids, to_int8(embeddings))
 
     def remove(self, ids: Iterable[int]) -> None:
         """Take items out; ids that are not in the index are ignored."""
@@ -165,7 +205,7 @@ class CategoryIndex:
             self._partitions = _without(self._partitions, np.fromiter(ids, np.int64))
 
     def move(self, ids: Iterable[int], category: str) -> None:
-        """Move items to another category, made when it is new: their codes and embeddings go along.
+        """Move items to another category, made when it is new: their embeddings go along, and are hashed as its own.
 
         Raises:
             SearchError: an id that is not in the index; nothing is moved.
@@ -176,20 +216,58 @@ class CategoryIndex:
             found = _locate(partitions, wanted)
             if sum(len(rows) for rows in found.values()) != len(wanted):
                 raise SearchError("An item that is not in the index cannot be moved. Rebuild the index.")
-            moved = [
-                (partitions[name].ids[r], partitions[name].codes[r], partitions[name].embeddings[r])
-                for name, r in found.items()
-            ]
+            moved = [(partitions[name].ids[r], partitions[name].embeddings[r]) for name, r in found.items()]
             remaining = _without(partitions, wanted)
             if moved:
-                remaining = _with(remaining, category, *map(np.concatenate, zip(*moved, strict=True)))
+                remaining = self._with(remaining, category, *map(np.concatenate, zip(*moved, strict=True)))
             self._partitions = remaining
 
+    def _with(
+        self, partitions: dict[str, Partition], category: str, ids: Ids, embeddings: Bytes
+    ) -> dict[str, Partition]:
+        if len(ids) == 0:
+            return partitions
+        old, key_bits = partitions.get(category), self.tuning(category).key_bits
+        if old:
+            new = old.plus(ids, embeddings, key_bits)
+        else:
+            new = Partition.hash(ids, embeddings, self.hyperplanes, key_bits)
+        return {**partitions, category: new}
 
-def _candidates(partition: Partition, projection: Floats, n_probes: int | None) -> tuple[Rows | None, int]:
-    """Rows whose codes are to be compared, None for all of them, and the number of buckets they lie in."""
-    if n_probes is None and len(partition) <= SCAN_LIMIT:
-        return None, 0
+
+def _rerank_for(n: int) -> int:
+    """Candidates to re-rank in a category of n items."""
+    return int(RERANK * min(max(1.0, (n / RERANK_UP_TO) ** 0.5), RERANK_MOST / RERANK))
+
+
+def _nearest(
+    partition: Partition, queries: Floats, n_probes: int | None, most: int
+) -> Iterator[tuple[Rows | slice, int, int]]:
+    """For each query, the rows whose codes are nearest to its own, in no order, at most so many.
+
+    With them, how many codes were compared, and the buckets that they lie in, 0 for all of them.
+    """
+    n = len(partition)
+    projections = partition.hyperplanes.project(queries)
+    codes = pack(projections)
+    if n_probes is None and n <= SCAN_LIMIT:
+        if n <= most:
+            yield from [(slice(None), n, 0)] * len(queries)
+        else:
+            _, nearest = faiss.knn_hamming(codes, partition.codes, most, variant="mc")
+            yield from ((rows, n, 0) for rows in nearest)
+        return
+    for projection, code in zip(projections, codes, strict=True):
+        rows, n_buckets = _candidates(partition, projection, n_probes)
+        if len(rows) > most:
+            _, nearest = faiss.knn_hamming(code[None, :], partition.codes[rows], most, variant="mc")
+            yield rows[nearest[0]], len(rows), n_buckets
+        else:
+            yield rows, len(rows), n_buckets
+
+
+def _candidates(partition: Partition, projection: Floats, n_probes: int | None) -> tuple[Rows, int]:
+    """The rows of the buckets that one query probes, and how many buckets these are."""
     order = probe_order(projection, partition.key_bits)
     sizes = partition.starts[order + 1] - partition.starts[order]
     if n_probes is None:
@@ -202,15 +280,8 @@ def _candidates(partition: Partition, projection: Floats, n_probes: int | None) 
     return rows, len(probed)
 
 
-def _nearest_codes(codes: Codes, query: Codes, rows: Rows | None, most: int) -> Rows:
-    """The rows with the smallest Hamming distance to the query's code, at most so many, in no order."""
-    chosen = codes if rows is None else codes[rows]
-    rows = np.arange(len(codes)) if rows is None else rows
-    if len(rows) <= most:
-        return rows
-    _, nearest = faiss.knn_hamming(query[None, :], chosen, most, variant="mc")
-    result: Rows = rows[nearest[0]]
-    return result
+def _joined(similarities: Iterable[Floats], ids: Iterable[Ids]) -> tuple[Floats, Ids]:
+    return np.concatenate([np.zeros(0, np.float32), *similarities]), np.concatenate([np.zeros(0, np.int64), *ids])
 
 
 def _keep_best(found: Neighbours, row: int, similarities: Floats, ids: Ids) -> None:
@@ -244,13 +315,3 @@ def _without(partitions: dict[str, Partition], ids: Ids) -> dict[str, Partition]
         else:
             del changed[name]
     return changed
-
-
-def _with(
-    partitions: dict[str, Partition], category: str, ids: Ids, codes: Codes, embeddings: Bytes
-) -> dict[str, Partition]:
-    if len(ids) == 0:
-        return partitions
-    old = partitions.get(category)
-    new = old.plus(ids, codes, embeddings) if old else Partition.sort(ids, codes, embeddings)
-    return {**partitions, category: new}

@@ -1,18 +1,23 @@
 """The hash index on disk: one HDF5 group per category, read whole into arrays and closed again.
 
     user block        the seal of `sealed.py`
-    /                 attributes: encoder_digest, side, revision, n_bits, seed, categories
+    /                 attributes: encoder_digest, side, revision, n_bits, seed, categories, and tunings, what is
+                      pinned of a category; older files lack it
     /planes, /mean    the hyperplanes; stored, because another numpy might draw others from the seed
-    /<category>/      ids, codes, embeddings; attribute: key_bits
+    /<category>/      ids, codes, embeddings, and the point that its hyperplanes go through; attribute: key_bits.
+                      Files of version 1 have one for all categories, /mean
 
-A category's name may hold any character, a slash too, so the group's name is the percent-encoded one.
+Categories and tunings are JSON. A category's name may hold any character, a slash too, so the group's name is the
+percent-encoded one.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import h5py
@@ -22,16 +27,21 @@ from fashion16.errors import (
     DamagedIndexError,
     EncoderMismatchError,
     ForeignIndexError,
+    IndexFileError,
     MissingIndexError,
     NewerIndexError,
+    TuningError,
 )
-from fashion16.index import CategoryIndex
+from fashion16.index import MAX_N_BITS, N_BITS, SEED, CategoryIndex
 from fashion16.lsh import RandomHyperplanes
-from fashion16.partition import Partition
+from fashion16.partition import AUTOMATIC, Partition, Tuning
+from fashion16.projection import ROTATION_SEED
 from fashion16.sealed import Seal
 
 FORMAT = "fashion16-index"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# what h5py, JSON and our own constructors raise about what lies in a file that is sealed
+UNREADABLE = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, TuningError)
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,48 @@ class IndexHeader:
     seed: int
 
 
+@dataclass(frozen=True)
+class IndexSettings:
+    """What can be chosen for an index, and is kept when it is made anew.
+
+    Attributes:
+        n_bits: bits of a code, a positive multiple of 8.
+        seed: of the hyperplanes.
+        tunings: what is pinned of a category, by its name.
+    """
+
+    n_bits: int = N_BITS
+    seed: int = SEED
+    tunings: dict[str, Tuning] = field(default_factory=dict)
+
+    def changed(
+        self, n_bits: int | None = None, seed: int | None = None, tunings: Mapping[str, Tuning] | None = None
+    ) -> IndexSettings:
+        """These settings with others in place of some; None keeps, and `Tuning()` pins nothing of a category."""
+        pinned = {name: tuning for name, tuning in {**self.tunings, **(tunings or {})}.items() if tuning != AUTOMATIC}
+        return IndexSettings(self.n_bits if n_bits is None else n_bits, self.seed if seed is None else seed, pinned)
+
+    def check(self) -> None:
+        """Whether an index can be made so.
+
+        Raises:
+            TuningError: it cannot; the sentence says what is possible.
+        """
+        if not 8 <= self.n_bits <= MAX_N_BITS or self.n_bits % 8:
+            raise TuningError(
+                f"A code can have 8 to {MAX_N_BITS:,} bits, in steps of 8, not {self.n_bits:,}. Choose such a number."
+            )
+        if not 0 <= self.seed < 2**63:
+            raise TuningError(f"A seed is a number from 0 to 2⁶³ - 1, not {self.seed}. Choose such a number.")
+        if self.seed == ROTATION_SEED:
+            raise TuningError(
+                f"The seed {ROTATION_SEED} has turned the embeddings at random, and hyperplanes drawn with it would "
+                "turn them back. Choose another seed."
+            )
+        for category, tuning in self.tunings.items():
+            tuning.check(category, self.n_bits)
+
+
 def write_index(path: Path, index: CategoryIndex, header: IndexHeader) -> None:
     """Write the index beside `path`, then move it over.
 
@@ -65,6 +117,7 @@ def write_index(path: Path, index: CategoryIndex, header: IndexHeader) -> None:
         file.attrs["seed"] = header.seed
         file.attrs["n_bits"] = index.hyperplanes.n_bits
         file.attrs["categories"] = json.dumps(sorted(partitions))
+        file.attrs["tunings"] = json.dumps({name: asdict(tuning) for name, tuning in sorted(index.tunings.items())})
         file["planes"] = index.hyperplanes.planes
         file["mean"] = index.hyperplanes.mean
         for category, partition in sorted(partitions.items()):
@@ -73,6 +126,7 @@ def write_index(path: Path, index: CategoryIndex, header: IndexHeader) -> None:
             group["ids"] = partition.ids
             group["codes"] = partition.codes
             group["embeddings"] = partition.embeddings
+            group["centre"] = partition.hyperplanes.mean
 
 
 def read_index(path: Path, encoder_digest: str | None = None) -> tuple[CategoryIndex, IndexHeader]:
@@ -82,10 +136,8 @@ def read_index(path: Path, encoder_digest: str | None = None) -> tuple[CategoryI
         MissingIndexError, ForeignIndexError, DamagedIndexError, NewerIndexError, EncoderMismatchError:
             each says what to do.
     """
-    if not path.is_file():
-        raise MissingIndexError(f"There is no index at {path}. Make one with: fashion16 index {path.stem}", path)
+    _check_seal(path)
     try:
-        _check_seal(path)
         with h5py.File(path, "r") as file:
             header = IndexHeader(
                 str(file.attrs["encoder_digest"]),
@@ -97,10 +149,16 @@ def read_index(path: Path, encoder_digest: str | None = None) -> tuple[CategoryI
             partitions = {}
             for category in json.loads(file.attrs["categories"]):
                 group = file[_group_name(category)]
+                centre = group["centre"][:] if "centre" in group else hyperplanes.mean
                 partitions[category] = Partition(
-                    group["ids"][:], group["codes"][:], group["embeddings"][:], int(group.attrs["key_bits"])
+                    group["ids"][:],
+                    group["codes"][:],
+                    group["embeddings"][:],
+                    int(group.attrs["key_bits"]),
+                    hyperplanes.around(centre),
                 )
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+            index = CategoryIndex(hyperplanes, partitions, _tunings(file))
+    except UNREADABLE as error:
         raise _damaged(path) from error
     if encoder_digest is not None and header.encoder_digest != encoder_digest:
         raise EncoderMismatchError(
@@ -108,11 +166,41 @@ def read_index(path: Path, encoder_digest: str | None = None) -> tuple[CategoryI
             f"({encoder_digest[:12]}…). Make it again with: fashion16 index {path.stem}",
             path,
         )
-    return CategoryIndex(hyperplanes, partitions), header
+    return index, header
+
+
+def settings_in(path: Path) -> IndexSettings:
+    """What was chosen for the index in a file; the recommended settings where there is none that can be read."""
+    try:
+        _check_seal(path)
+        with h5py.File(path, "r") as file:
+            found = IndexSettings(int(file.attrs["n_bits"]), int(file.attrs["seed"]), _tunings(file))
+        found.check()
+    except (*UNREADABLE, IndexFileError):
+        return IndexSettings()
+    return found
+
+
+def _tunings(file: h5py.File) -> dict[str, Tuning]:
+    # a file that was written before there were any has none
+    found = json.loads(file.attrs.get("tunings", "{}"))
+    return {str(name): Tuning(**{key: _number(value) for key, value in its.items()}) for name, its in found.items()}
+
+
+def _number(value: Any) -> int | None:
+    if value is not None and type(value) is not int:
+        raise TypeError(f"a tuning must be a whole number, received {value!r}")
+    return value
 
 
 def _check_seal(path: Path) -> None:
-    match sealed.check(path, FORMAT, FORMAT_VERSION):
+    if not path.is_file():
+        raise MissingIndexError(f"There is no index at {path}. Make one with: fashion16 index {path.stem}", path)
+    try:
+        seal = sealed.check(path, FORMAT, FORMAT_VERSION)
+    except OSError as error:
+        raise _damaged(path) from error
+    match seal:
         case Seal.FOREIGN:
             raise ForeignIndexError(
                 f"{path} is not an index of Fashion-16. Move it away, and make one with: fashion16 index {path.stem}",

@@ -25,7 +25,8 @@ class RandomHyperplanes:
     Attributes:
         planes: (d, n_bits) float32, one unit normal a column.
         mean: (d,) float32, taken off each embedding first. Embeddings of pictures crowd into a narrow
-            cone; through its middle the hyperplanes cut it, past it most bits would be the same for all.
+            cone, those of one category into a narrower one; through its middle the hyperplanes cut it, past it most
+            bits would be the same for all.
     """
 
     planes: Floats
@@ -51,6 +52,10 @@ class RandomHyperplanes:
             blocks.append(basis[:, : min(d, n_bits - start)])
         planes = np.concatenate(blocks, axis=1)
         return cls(planes.astype(np.float32), np.asarray(mean, np.float32))
+
+    def around(self, mean: Floats) -> RandomHyperplanes:
+        """The same directions through another point, shape (d,)."""
+        return RandomHyperplanes(self.planes, np.asarray(mean, np.float32))
 
     @property
     def n_bits(self) -> int:

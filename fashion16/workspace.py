@@ -28,8 +28,8 @@ from fashion16.fitting import LabelledPictures
 from fashion16.head import Head
 from fashion16.images import Pixels
 from fashion16.importers import FashionMNIST, Progress, find_fashion_mnist
-from fashion16.index import N_BITS, SEED, CategoryIndex
-from fashion16.index_file import IndexHeader, read_index, write_index
+from fashion16.index import CategoryIndex
+from fashion16.index_file import IndexHeader, read_index, settings_in, write_index
 from fashion16.layout import ROOT_VARIABLE, Layout, check_name
 from fashion16.locks import only_one
 from fashion16.lsh import Floats
@@ -224,14 +224,24 @@ class Workspace(Layout):
         return today.labelled, embeddings[today.labels != ""], side
 
     def build_index(
-        self, collection: str, n_bits: int = N_BITS, seed: int = SEED, progress: Progress | None = None
+        self,
+        collection: str,
+        n_bits: int | None = None,
+        seed: int | None = None,
+        progress: Progress | None = None,
     ) -> tuple[Head, CategoryIndex]:
         """Fit the head on the training split and build the index of all items, with today's labels.
 
         Pictures that this encoder has not seen yet, new ones or all after a change of encoder, are encoded first.
-        An item without a label lies in the category that the head predicts for it.
+        An item without a label lies in the category that the head predicts for it. What was pinned of a category
+        stays.
+
+        Args:
+            n_bits: bits of a code; None for as many as the present index has, or the recommended number.
+            seed: of the hyperplanes; None for that of the present index, or the recommended one.
 
         Raises:
+            TuningError: the index cannot have these settings; nothing is changed.
             HeadError: too few categories.
             DataError: the collection is not imported.
             BusyError: an import of it runs.
@@ -240,15 +250,19 @@ class Workspace(Layout):
         if not self.has_pictures(collection):
             self.pictures(collection)  # says what is not there; the lock would leave a trace
         with only_one(self.import_lock(collection)):
+            chosen = settings_in(self.index_file(collection)).changed(n_bits, seed)
+            chosen.check()
             digest = EncoderCard.read(self.encoder_folder / "encoder.json").digest
             today, embeddings, side = self.encoded(collection, digest, progress)
             references = References.read(self.references_file, digest)
             head = Head.of_collection(embeddings, today, digest, references)
             names = today.labels.astype(object)
             names[names == ""] = head.predict(embeddings[names == ""])
-            index = CategoryIndex.build(embeddings, today.ids, names.astype(np.str_), n_bits, seed)
+            index = CategoryIndex.build(
+                embeddings, today.ids, names.astype(np.str_), chosen.n_bits, chosen.seed, chosen.tunings
+            )
             head.write(self.head_file(collection))
-            write_index(self.index_file(collection), index, IndexHeader(digest, side, today.revision, seed))
+            write_index(self.index_file(collection), index, IndexHeader(digest, side, today.revision, chosen.seed))
             return head, index
 
     def encoded(self, collection: str, digest: str, progress: Progress | None) -> tuple[Labels, Floats, int]:

@@ -6,14 +6,15 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashion16.errors import SearchError
-from fashion16.index import SCAN_LIMIT, CategoryIndex, Neighbours
+from fashion16.errors import SearchError, TuningError
+from fashion16.index import BLOCK, SCAN_LIMIT, CategoryIndex, Neighbours
 from fashion16.lsh import Floats, RandomHyperplanes, keys_of
-from fashion16.partition import Partition, key_bits_for, to_int8
+from fashion16.partition import CENTRED_FROM, Partition, Tuning, key_bits_for, to_int8
 from tests.fakes import unit_vectors
 
 D = 16
@@ -63,10 +64,11 @@ def assert_sorted_by_bucket(partition: Partition) -> None:
 def test_every_item_finds_itself() -> None:
     index, vectors = make_index(400)
     for category, first in (("Coat", 0), ("Dress", 1)):
-        its = vectors[first::2]
-        for n_probes in (None, 1):
-            found = index.search(its, [category], k=1, n_probes=n_probes, rerank=50)
-            assert found.ids[:, 0].tolist() == list(range(100 + first, 500, 2))
+        ids = list(range(100 + first, 500, 2))
+        # as it was given all codes are compared; as it is stored it lies in its own bucket
+        for queries, n_probes in ((vectors[first::2], None), (index.embeddings(ids), 1)):
+            found = index.search(queries, [category], k=1, n_probes=n_probes, rerank=50)
+            assert found.ids[:, 0].tolist() == ids
             assert found.similarities[:, 0].min() > 0.999
 
 
@@ -127,7 +129,7 @@ def test_an_empty_index_has_no_categories() -> None:
 def test_more_probes_find_more_and_all_probes_find_everything(n: int, key_bits: int, seed: int) -> None:
     vectors, query = unit_vectors(n, D, seed), unit_vectors(1, D, seed + 1)
     hyperplanes = RandomHyperplanes.draw(vectors.mean(axis=0), 64, seed)
-    partition = Partition.sort(np.arange(n), hyperplanes.encode(vectors), to_int8(vectors), key_bits)
+    partition = Partition.sort(np.arange(n), hyperplanes.encode(vectors), to_int8(vectors), hyperplanes, key_bits)
     index = CategoryIndex(hyperplanes, {"Coat": partition})
     cosines = dict(zip(partition.ids.tolist(), exact(index, query, "Coat")[0], strict=True))
     seen, count = set[int](), 0
@@ -151,7 +153,7 @@ def test_only_the_nearest_codes_are_ranked_again() -> None:
     index, vectors = make_index(300, ("Coat",))
     partition = index.partitions["Coat"]
     query = unit_vectors(1, D, seed=9)
-    code = index.hyperplanes.encode(query)
+    code = partition.hyperplanes.encode(query)
     hamming = np.unpackbits(partition.codes ^ code, axis=1).sum(axis=1)
     found = found_ids(index.search(query, ["Coat"], k=30, rerank=30))
     assert len(found) == 30
@@ -361,3 +363,207 @@ def test_queries_of_another_length_are_refused() -> None:
 def test_ids_and_categories_must_fit_the_embeddings() -> None:
     with pytest.raises(ValueError, match=r"must have shape \(3,\), received \(2,\) and \(3,\)"):
         CategoryIndex.build(unit_vectors(3, D, seed=0), np.arange(2), np.array(["Bag"] * 3))
+
+
+# what is pinned of a category
+
+
+def tuned(index: CategoryIndex, **tunings: Tuning) -> CategoryIndex:
+    """The same index with these categories pinned."""
+    return CategoryIndex(index.hyperplanes, index.partitions, tunings)
+
+
+def same_partition(one: Partition, two: Partition) -> bool:
+    fields = ("ids", "codes", "embeddings")
+    return one.key_bits == two.key_bits and all(np.array_equal(getattr(one, f), getattr(two, f)) for f in fields)
+
+
+def test_a_pinned_category_has_as_many_buckets_as_were_pinned() -> None:
+    index, _ = make_index(600)
+    # 300 items, 32 to a bucket, are 9.4 buckets: 3 bits
+    assert {part.key_bits for part in index.partitions.values()} == {3}
+    pinned = tuned(index, Coat=Tuning(key_bits=6))
+    assert (pinned.partitions["Coat"].key_bits, pinned.partitions["Dress"].key_bits) == (6, 3)
+    assert_sorted_by_bucket(pinned.partitions["Coat"])
+    assert sorted(pinned.partitions["Coat"].ids) == sorted(index.partitions["Coat"].ids)
+    assert pinned.partitions["Dress"] is index.partitions["Dress"]
+    one_bucket = tuned(index, Coat=Tuning(key_bits=0)).partitions["Coat"]
+    assert (one_bucket.starts.tolist(), one_bucket.ids.tolist()) == ([0, 300], list(range(100, 700, 2)))
+
+
+def test_an_index_is_built_with_what_is_pinned() -> None:
+    _, vectors = make_index(100)
+    names = np.array(["Coat", "Dress"] * 50)
+    calls: list[tuple[int, int]] = []
+    index = CategoryIndex.build(
+        vectors,
+        np.arange(100),
+        names,
+        64,
+        0,
+        {"Dress": Tuning(key_bits=4)},
+        lambda done, total: calls.append((done, total)),
+    )
+    assert {name: part.key_bits for name, part in index.partitions.items()} == {"Coat": 1, "Dress": 4}
+    assert calls == [(50, 100), (100, 100)]
+
+
+def test_what_is_pinned_cannot_be_changed_from_outside() -> None:
+    given = {"Coat": Tuning(3), "Dress": Tuning()}
+    index = CategoryIndex(make_index(20)[0].hyperplanes, {}, given)
+    assert index.tunings == {"Coat": Tuning(3)}
+    given["Bag"] = index.tunings["Hat"] = Tuning(1)
+    assert index.tunings == {"Coat": Tuning(3)}
+    assert index.tuning("Hat") == Tuning()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 8),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["add", "move", "remove"]),
+            st.sets(st.integers(0, 299), min_size=1, max_size=200),
+            st.sampled_from(["Coat", "Dress"]),
+        ),
+        max_size=8,
+    ),
+)
+def test_a_pinned_category_stays_pinned_and_the_others_are_as_without(
+    seed: int, key_bits: int, changes: list[tuple[str, set[int], str]]
+) -> None:
+    vectors = unit_vectors(300, D, seed)
+    hyperplanes = RandomHyperplanes.draw(vectors.mean(axis=0), 64, seed)
+    plain, pinned = CategoryIndex(hyperplanes, {}), CategoryIndex(hyperplanes, {}, {"Coat": Tuning(key_bits)})
+    for change, numbers, category in [("add", set(range(0, 300, 2)), "Coat"), *changes]:
+        there = sorted(plain.known(numbers))
+        for index in (plain, pinned):
+            if change == "add":
+                new = sorted(numbers.difference(there))
+                index.add(np.array(new, np.int64), vectors[new], category)
+            elif change == "move":
+                index.move(there, category)
+            else:
+                index.remove(there)
+        assert pinned.tunings == {"Coat": Tuning(key_bits)}
+        assert pinned.categories == plain.categories
+        if "Coat" in pinned.categories:
+            coats = pinned.partitions["Coat"]
+            assert coats.key_bits == key_bits
+            assert_sorted_by_bucket(coats)
+            assert sorted(coats.ids) == sorted(plain.partitions["Coat"].ids)
+        if "Dress" in plain.categories:
+            assert same_partition(pinned.partitions["Dress"], plain.partitions["Dress"])
+
+
+def test_a_category_that_was_empty_for_a_while_is_pinned_as_before() -> None:
+    index = tuned(make_index(600)[0], Coat=Tuning(key_bits=6, n_probes=2))
+    coats = index.partitions["Coat"].ids.tolist()
+    index.move(coats, "Dress")
+    assert (index.categories, index.tunings) == (("Dress",), {"Coat": Tuning(6, 2)})
+    index.move(coats[:10], "Coat")
+    assert index.partitions["Coat"].key_bits == 6
+    vector = index.embeddings(coats[:1])
+    assert index.search(vector, ["Coat"]).buckets.tolist() == [2]
+    index.remove(coats[:10])
+    index.add(np.array([7]), vector, "Coat")
+    assert index.partitions["Coat"].key_bits == 6
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 64), st.integers(0, 2**32 - 1))
+def test_a_search_probes_by_itself_as_many_buckets_as_are_pinned(n_probes: int, seed: int) -> None:
+    plain, _ = make_index(600, seed=seed)
+    index = tuned(plain, Coat=Tuning(key_bits=6, n_probes=n_probes))
+    queries = unit_vectors(4, D, seed + 1)
+    by_itself = index.search(queries, ["Coat"], k=300, rerank=300)
+    asked = index.search(queries, ["Coat"], k=300, n_probes=n_probes, rerank=300)
+    for one, two in zip(by_itself, asked, strict=True):
+        assert np.array_equal(one, two)
+    assert by_itself.buckets.tolist() == [n_probes] * 4
+    # the category beside it is scanned as before, and who asks for buckets gets those
+    both = index.search(queries, ["Coat", "Dress"], k=600, rerank=600)
+    assert both.buckets.tolist() == [n_probes] * 4
+    assert np.array_equal(both.candidates, by_itself.candidates + 300)
+    assert index.search(queries, ["Coat", "Dress"], n_probes=5).buckets.tolist() == [10] * 4
+
+
+def test_where_there_are_fewer_buckets_than_are_pinned_all_are_probed() -> None:
+    plain, vectors = make_index(600)
+    index = tuned(plain, Coat=Tuning(n_probes=1_000))
+    found = index.search(vectors[:3], ["Coat"], k=300, rerank=300)
+    assert (found.buckets.tolist(), found.candidates.tolist()) == ([8] * 3, [300] * 3)
+    assert_same_neighbours(found, plain.search(vectors[:3], ["Coat"], k=300, rerank=300))
+
+
+@pytest.mark.parametrize(
+    ("tuning", "n_bits", "sentence"),
+    [
+        (Tuning(key_bits=-1), 64, "by 0 to 16 bits of a code of 64, not by -1"),
+        (Tuning(key_bits=17), 64, "by 0 to 16 bits of a code of 64, not by 17"),
+        (Tuning(key_bits=9), 8, "by 0 to 8 bits of a code of 8, not by 9"),
+        (Tuning(n_probes=0), 64, "can probe 1 to 65,536 buckets, not 0"),
+        (Tuning(key_bits=3, n_probes=9), 64, "can probe 1 to 8 buckets, not 9"),
+        (Tuning(key_bits=0, n_probes=2), 64, "can probe 1 to 1 buckets, not 2"),
+        (Tuning(n_probes=257), 8, "can probe 1 to 256 buckets, not 257"),
+    ],
+)
+def test_what_cannot_be_pinned_is_refused_with_what_can(tuning: Tuning, n_bits: int, sentence: str) -> None:
+    hyperplanes = RandomHyperplanes.draw(np.zeros(D, np.float32), n_bits, 0)
+    with pytest.raises(TuningError, match=f"“Coat” .*{sentence}"):
+        CategoryIndex(hyperplanes, {}, {"Coat": tuning})
+
+
+@pytest.mark.parametrize("tuning", [Tuning(0, 1), Tuning(8, 256), Tuning(None, 256), Tuning(8)])
+def test_the_limits_of_what_can_be_pinned_are_allowed(tuning: Tuning) -> None:
+    hyperplanes = RandomHyperplanes.draw(np.zeros(D, np.float32), 8, 0)
+    assert CategoryIndex(hyperplanes, {}, {"Coat": tuning}).tunings == {"Coat": tuning}
+
+
+def crowded(n: int, seed: int) -> tuple[Floats, npt.NDArray[np.str_]]:
+    """Two narrow cones, n directions in each, as the pictures of two categories lie."""
+    near = [unit_vectors(1, D, seed + i) + 0.25 * unit_vectors(n, D, seed + 10 + i) for i in range(2)]
+    vectors = np.concatenate(near)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.repeat(["Coat", "Dress"], n)
+
+
+def test_the_hyperplanes_of_a_category_go_through_its_middle() -> None:
+    vectors, names = crowded(500, seed=3)
+    index = CategoryIndex.build(vectors, np.arange(1000), names, n_bits=64)
+    for name, partition in index.partitions.items():
+        assert np.allclose(partition.hyperplanes.mean, vectors[names == name].mean(axis=0), atol=1e-3)
+        assert partition.hyperplanes.planes is index.hyperplanes.planes
+        ones = np.unpackbits(partition.codes, axis=1).mean(axis=0)
+        assert ones.min() > 0.3  # no bit is the same for nearly all
+        assert ones.max() < 0.7
+    assert np.allclose(index.hyperplanes.mean, vectors.mean(axis=0), atol=1e-6)
+
+
+def test_a_category_of_few_items_is_cut_through_the_middle_of_the_collection() -> None:
+    vectors, names = crowded(CENTRED_FROM, seed=3)
+    index = CategoryIndex.build(vectors[:-1], np.arange(2 * CENTRED_FROM - 1), names[:-1], n_bits=64)
+    assert np.array_equal(index.partitions["Dress"].hyperplanes.mean, index.hyperplanes.mean)
+    assert not np.array_equal(index.partitions["Coat"].hyperplanes.mean, index.hyperplanes.mean)
+
+
+def test_a_moved_item_is_hashed_as_those_of_its_new_category() -> None:
+    vectors, names = crowded(300, seed=5)
+    index = CategoryIndex.build(vectors, np.arange(600), names, n_bits=64)
+    dress = index.partitions["Dress"].hyperplanes
+    index.move([0, 7], "Dress")
+    partition = index.partitions["Dress"]
+    stored = index.embeddings(partition.ids)
+    assert partition.hyperplanes.mean is dress.mean
+    assert np.array_equal(partition.codes, dress.encode(stored))
+    assert index.search(vectors[[0, 7]], ["Dress"], k=1).ids[:, 0].tolist() == [0, 7]
+
+
+def test_many_queries_at_once_find_what_each_finds_alone() -> None:
+    index, vectors = make_index(2000)
+    queries = unit_vectors(BLOCK + 44, D, seed=9)
+    for n_probes in (None, 3):
+        together = index.search(queries, ["Coat", "Dress"], k=5, n_probes=n_probes, rerank=40)
+        for row in (0, BLOCK - 1, BLOCK, BLOCK + 43):
+            alone = index.search(queries[row : row + 1], ["Coat", "Dress"], k=5, n_probes=n_probes, rerank=40)
+            assert_same_neighbours(alone, Neighbours(*(part[row : row + 1] for part in together)))

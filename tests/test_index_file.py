@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -20,10 +22,13 @@ from fashion16.errors import (
     IndexFileError,
     MissingIndexError,
     NewerIndexError,
+    TuningError,
     WorkspaceError,
 )
 from fashion16.index import CategoryIndex
-from fashion16.index_file import IndexHeader, read_index, write_index
+from fashion16.index_file import IndexHeader, IndexSettings, read_index, settings_in, write_index
+from fashion16.lsh import RandomHyperplanes
+from fashion16.partition import Partition, Tuning, to_int8
 from fashion16.sealed import SEAL_BYTES
 from tests.conftest import REPOSITORY
 from tests.fakes import FakeEncoder, reseal, unit_vectors
@@ -92,6 +97,138 @@ def test_a_category_may_have_an_awkward_name(tmp_path: Path, name: str) -> None:
     assert_same_index(read_index(tmp_path / "index.h5")[0], index)
 
 
+TUNINGS = st.dictionaries(
+    st.text(max_size=20),
+    st.builds(Tuning, st.none() | st.integers(4, 16), st.none() | st.integers(1, 16)),
+    max_size=5,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TUNINGS)
+def test_what_is_pinned_is_read_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, tunings: dict[str, Tuning]
+) -> None:
+    path = tmp_path_factory.mktemp("tunings") / "index.h5"
+    whole = make_index()
+    index = CategoryIndex(whole.hyperplanes, whole.partitions, tunings)
+    write_index(path, index, HEADER)
+    found, _ = read_index(path)
+    assert found.tunings == {name: tuning for name, tuning in tunings.items() if tuning != Tuning()}
+    assert_same_index(found, index)
+
+
+def pinned(path: Path, text: str | None) -> Path:
+    """The file with this in the place of what is pinned, nothing for None; sealed anew."""
+    with h5py.File(path, "a") as opened:
+        del opened.attrs["tunings"]
+        if text is not None:
+            opened.attrs["tunings"] = text
+    reseal(path)
+    return path
+
+
+def test_a_file_from_before_anything_could_be_pinned_pins_nothing(file: Path) -> None:
+    index, header = read_index(pinned(file, None), HEADER.encoder_digest)
+    assert_same_index(index, make_index())
+    assert (index.tunings, header) == ({}, HEADER)
+
+
+def test_a_partition_that_lies_otherwise_than_it_is_pinned_is_bucketed_anew(file: Path) -> None:
+    index, _ = read_index(pinned(file, '{"Coat": {"key_bits": 5, "n_probes": null}, "Hat": {"n_probes": 3}}'))
+    assert index.tunings == {"Coat": Tuning(5), "Hat": Tuning(None, 3)}
+    assert (index.partitions["Coat"].key_bits, index.partitions["Dress"].key_bits) == (5, 1)
+    query = unit_vectors(100, 12, seed=1)[:1]
+    assert index.search(query, ["Coat"], k=1, n_probes=1).ids.tolist() == [[0]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "7",
+        "null",
+        '{"Coat"',
+        '{"Coat": 9}',
+        '{"Coat": [9, 12]}',
+        '{"Coat": {"bits": 9}}',
+        '{"Coat": {"key_bits": "9"}}',
+        '{"Coat": {"key_bits": 9.0}}',
+        '{"Coat": {"key_bits": true}}',
+        '{"Coat": {"key_bits": 17}}',
+        '{"Coat": {"key_bits": -1}}',
+        '{"Coat": {"n_probes": 0}}',
+        '{"Coat": {"key_bits": 2, "n_probes": 5}}',
+        '{"Coat": {"n_probes": NaN}}',
+        "[" * 100_000,
+    ],
+)
+def test_a_file_that_pins_what_cannot_be_is_damaged(file: Path, text: str) -> None:
+    with pytest.raises(DamagedIndexError, match="damaged: it was cut off or altered"):
+        read_index(pinned(file, text))
+    assert settings_in(file) == IndexSettings()
+
+
+def test_the_settings_of_a_file_are_those_that_it_was_written_with(tmp_path: Path) -> None:
+    path, whole = tmp_path / "shoes.h5", make_index()
+    index = CategoryIndex(whole.hyperplanes, whole.partitions, {"Coat": Tuning(5, 3)})
+    write_index(path, index, IndexHeader(HEADER.encoder_digest, 96, 12, seed=7))
+    assert settings_in(path) == IndexSettings(64, 7, {"Coat": Tuning(5, 3)})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        lambda path: path.write_bytes(path.read_bytes().replace(b"index 1 ", b"index 2 ", 1)),
+        lambda path: (path.unlink(), path.mkdir()),
+    ],
+    ids=["none", "foreign", "cut off", "newer", "a folder"],
+)
+def test_where_no_index_can_be_read_the_settings_are_the_recommended_ones(
+    file: Path, damage: Callable[[Path], object]
+) -> None:
+    damage(file)
+    assert settings_in(file) == IndexSettings(512, 2019, {})
+
+
+def test_settings_change_where_they_are_told_to() -> None:
+    before = IndexSettings(64, 7, {"Coat": Tuning(5, 3), "Bag": Tuning(2)})
+    assert before.changed() == before
+    assert before.changed(n_bits=128) == IndexSettings(128, 7, before.tunings)
+    assert before.changed(seed=0) == IndexSettings(64, 0, before.tunings)
+    changed = before.changed(tunings={"Coat": Tuning(n_probes=4), "Bag": Tuning()})
+    assert changed == IndexSettings(64, 7, {"Coat": Tuning(None, 4)})
+
+
+@pytest.mark.parametrize(
+    ("settings_", "sentence"),
+    [
+        (IndexSettings(n_bits=0), "8 to 4,096 bits, in steps of 8, not 0"),
+        (IndexSettings(n_bits=-8), "in steps of 8, not -8"),
+        (IndexSettings(n_bits=100), "in steps of 8, not 100"),
+        (IndexSettings(n_bits=4104), "8 to 4,096 bits, in steps of 8, not 4,104"),
+        (IndexSettings(seed=-1), "not -1. Choose such a number"),
+        (IndexSettings(seed=2**63), "A seed is a number from 0 to 2⁶³ - 1"),
+        (IndexSettings(seed=16), "16 has turned the embeddings at random.*Choose another seed"),
+        (IndexSettings(8, tunings={"Coat": Tuning(9)}), "“Coat” can be named by 0 to 8 bits of a code of 8, not by 9"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_with_what_can(settings_: IndexSettings, sentence: str) -> None:
+    with pytest.raises(TuningError, match=sentence):
+        settings_.check()
+
+
+def test_hdf5_tools_can_read_what_is_pinned(tmp_path: Path) -> None:
+    whole = make_index()
+    write_index(tmp_path / "a.h5", CategoryIndex(whole.hyperplanes, whole.partitions, {"Hüte": Tuning(5)}), HEADER)
+    with h5py.File(tmp_path / "a.h5") as opened:
+        assert json.loads(opened.attrs["tunings"]) == {"Hüte": {"key_bits": 5, "n_probes": None}}
+
+
 def test_an_empty_index_is_an_index_too(tmp_path: Path) -> None:
     index = make_index()
     index.remove(range(100))
@@ -110,7 +247,7 @@ def test_any_hdf5_tool_can_read_the_file(file: Path) -> None:
 def test_the_seal_is_the_digest_of_what_follows_it(file: Path) -> None:
     data = file.read_bytes()
     digest = hashlib.sha256(data[SEAL_BYTES:]).hexdigest()
-    assert data[:SEAL_BYTES].rstrip(b"\0").decode() == f"fashion16-index 1 {digest}\n"
+    assert data[:SEAL_BYTES].rstrip(b"\0").decode() == f"fashion16-index 2 {digest}\n"
 
 
 def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
@@ -144,7 +281,7 @@ def test_another_program_s_hdf5_file_is_foreign(tmp_path: Path) -> None:
 
 def test_a_newer_file_says_to_update(file: Path) -> None:
     data = file.read_bytes()
-    file.write_bytes(data.replace(b"fashion16-index 1 ", b"fashion16-index 2 ", 1))
+    file.write_bytes(data.replace(b"fashion16-index 2 ", b"fashion16-index 3 ", 1))
     with pytest.raises(NewerIndexError, match=r"newer Fashion-16. Update Fashion-16, or make it again"):
         read_index(file)
 
@@ -239,3 +376,30 @@ def test_a_folder_that_cannot_be_made_is_a_workspace_error(tmp_path: Path) -> No
     (tmp_path / "indexes").write_text("a file")
     with pytest.raises(WorkspaceError, match="could not be written"):
         write_index(tmp_path / "indexes" / "shoes.h5", make_index(), HEADER)
+
+
+def test_the_point_that_each_categorys_hyperplanes_go_through_is_kept(tmp_path: Path) -> None:
+    vectors = unit_vectors(400, 16, seed=8)
+    names = np.repeat(["Coat", "Dress"], 200)
+    index = CategoryIndex.build(vectors, np.arange(400), names, n_bits=32)
+    write_index(tmp_path / "i.h5", index, HEADER)
+    read, _ = read_index(tmp_path / "i.h5")
+    for name in ("Coat", "Dress"):
+        mean = read.partitions[name].hyperplanes.mean
+        assert np.array_equal(mean, index.partitions[name].hyperplanes.mean)
+        assert not np.array_equal(mean, read.hyperplanes.mean)
+
+
+def test_a_file_of_version_1_is_searched_by_the_hyperplanes_that_it_was_made_with(tmp_path: Path) -> None:
+    path = tmp_path / "old.h5"
+    vectors = unit_vectors(400, 16, seed=8)
+    hyperplanes = RandomHyperplanes.draw(vectors.mean(axis=0), 32, 1)
+    partition = Partition.sort(np.arange(400), hyperplanes.encode(vectors), to_int8(vectors), hyperplanes)
+    write_index(path, CategoryIndex(hyperplanes, {"Coat": partition}), HEADER)
+    with h5py.File(path, "r+") as file:
+        del file["category Coat/centre"]
+    path.write_bytes(path.read_bytes().replace(b"fashion16-index 2 ", b"fashion16-index 1 ", 1))
+    reseal(path)
+    read, _ = read_index(path)
+    assert np.array_equal(read.partitions["Coat"].hyperplanes.mean, hyperplanes.mean)
+    assert read.search(vectors[:3], ["Coat"], k=1).ids[:, 0].tolist() == [0, 1, 2]

@@ -25,14 +25,17 @@ from fashion16.errors import (
     EncoderMismatchError,
     HeadError,
     MissingIndexError,
+    TuningError,
     WorkspaceError,
 )
 from fashion16.head import Head
 from fashion16.images import Pixels, to_network
 from fashion16.importers import fashion_mnist_splits
-from fashion16.index_file import read_index, write_index
+from fashion16.index import CategoryIndex
+from fashion16.index_file import IndexSettings, read_index, settings_in, write_index
 from fashion16.layout import DATABASE_VARIABLE, ROOT_VARIABLE
 from fashion16.lsh import Floats
+from fashion16.partition import Tuning
 from fashion16.references import References
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 from tests.conftest import REPOSITORY
@@ -353,6 +356,58 @@ def test_a_built_index_stands_at_todays_revision(small_workspace: Workspace) -> 
     opened = small_workspace.open()
     assert opened.searcher.index.category_of(1) == "Bag"
     assert opened.refresh() == 0
+
+
+def pin(workspace: Workspace, tunings: dict[str, Tuning], **header: object) -> None:
+    """Write the index with this pinned, and with these in its header."""
+    index, its = read_index(workspace.index_file(NAME))
+    pinned = CategoryIndex(index.hyperplanes, index.partitions, tunings)
+    write_index(workspace.index_file(NAME), pinned, replace(its, **header))  # type: ignore[arg-type]
+
+
+def test_an_index_made_again_keeps_what_was_chosen_for_it(small_workspace: Workspace) -> None:
+    small_workspace.build_index(NAME, n_bits=64, seed=3)
+    chosen = {"Bag": Tuning(4, 2), "Coat": Tuning(n_probes=1), "Hat": Tuning(7)}  # there may be hats again
+    pin(small_workspace, chosen)
+    _, index = small_workspace.build_index(NAME)
+    assert index.hyperplanes.n_bits == 64
+    assert index.tunings == chosen
+    assert index.partitions["Bag"].key_bits == 4
+    assert settings_in(small_workspace.index_file(NAME)) == IndexSettings(64, 3, chosen)
+    # one of them given, the others stay
+    small_workspace.build_index(NAME, seed=5)
+    assert settings_in(small_workspace.index_file(NAME)) == IndexSettings(64, 5, chosen)
+    small_workspace.build_index(NAME, n_bits=128)
+    assert settings_in(small_workspace.index_file(NAME)) == IndexSettings(128, 5, chosen)
+
+
+def test_what_was_chosen_is_kept_after_a_change_of_encoder(small_workspace: Workspace) -> None:
+    small_workspace.build_index(NAME, n_bits=64, seed=3)
+    pin(small_workspace, {"Bag": Tuning(4)}, encoder_digest=OTHER_DIGEST)
+    _, index = small_workspace.build_index(NAME)
+    assert (index.hyperplanes.n_bits, index.tunings) == (64, {"Bag": Tuning(4)})
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"no index")])
+def test_where_no_index_can_be_read_the_recommended_settings_are_taken(
+    small_workspace: Workspace, damage: Callable[[Path], object]
+) -> None:
+    small_workspace.build_index(NAME, n_bits=64, seed=3)
+    damage(small_workspace.index_file(NAME))
+    small_workspace.build_index(NAME)
+    assert settings_in(small_workspace.index_file(NAME)) == IndexSettings(512, 2019, {})
+
+
+@pytest.mark.parametrize(("n_bits", "seed"), [(8, None), (12, None), (None, -1), (None, 16)])
+def test_settings_that_cannot_be_leave_index_and_head_as_they_were(
+    small_workspace: Workspace, n_bits: int | None, seed: int | None
+) -> None:
+    pin(small_workspace, {"Bag": Tuning(9)})
+    files = small_workspace.index_file(NAME), small_workspace.head_file(NAME)
+    before = [file.read_bytes() for file in files]
+    with pytest.raises(TuningError):
+        small_workspace.build_index(NAME, n_bits, seed)
+    assert [file.read_bytes() for file in files] == before
 
 
 def test_items_without_an_embedding_are_left_out_of_the_index(small_workspace: Workspace) -> None:
