@@ -2,12 +2,13 @@
 
 models/encoder/               weights.h5, as trained; encoder.tflite, as served, its card, parity.json,
                               references.h5; runs/, the training runs
-models/<collection>/          head.h5, the softmax head; evaluation.json; head.candidate.h5 and refit.json, while
-                              they wait for a decision
+models/<collection>/          head.h5, the softmax head; evaluation.json and predictions.parquet, how good it is;
+                              head.candidate.h5 and refit.json, while they wait for a decision
 indexes/<collection>.h5       the hash index
-data/<collection>/            catalogue.sqlite, embeddings-<encoder>-<side>.npy, label-issues.h5, and the pictures:
-                              pictures.npy, or pictures/ and thumbnails/
+data/<collection>/            catalogue.sqlite, embeddings-<encoder>-<side>.npy, label-issues.h5, map.h5, and the
+                              pictures: pictures.npy, or pictures/ and thumbnails/
 data/downloads/               data sets as they were fetched
+data/<collection>/selections/  items that somebody picked on one page to look at on another
 data/jobs/<collection>/       what a process that the app started says of itself
 packs/<collection>/           a collection packed for sharing
 """
@@ -88,6 +89,10 @@ class Layout:
         """What the last full evaluation of the collection found."""
         return self.root / "models" / collection / "evaluation.json"
 
+    def predictions_file(self, collection: str) -> Path:
+        """What the head predicted for each test picture in that evaluation."""
+        return self.root / "models" / collection / "predictions.parquet"
+
     def index_file(self, collection: str) -> Path:
         """The collection's hash index."""
         return self.root / "indexes" / f"{collection}.h5"
@@ -107,6 +112,14 @@ class Layout:
     def label_issues_file(self, collection: str) -> Path:
         """The ranking of the collection's labels by suspicion."""
         return self.data_folder(collection) / "label-issues.h5"
+
+    def map_file(self, collection: str) -> Path:
+        """Where the collection's items lie on its map."""
+        return self.data_folder(collection) / "map.h5"
+
+    def selections_folder(self, collection: str) -> Path:
+        """Items that somebody picked on one page to look at on another."""
+        return self.data_folder(collection) / "selections"
 
     def pack_folder(self, collection: str) -> Path:
         """The collection as it was packed for sharing."""
