@@ -60,6 +60,7 @@ def train_category_cnn(
 
     Raises:
         TrainingError: TensorFlow is not installed, or a split has no pictures.
+        BusyError: another process trains the run that would go on.
         WorkspaceError: the folder of the runs may not be written.
     """
     keras = import_keras()
@@ -70,33 +71,34 @@ def train_category_cnn(
     started_with = asdict(settings) | {"categories": categories.tolist(), "label_revision": data.revision}
     run = Run.begin(runs, NAME, started_with, fresh)
 
-    keras.utils.set_random_seed(settings.seed)
-    network, dtype = _network(settings, parts, len(categories))
-    pictures, labels = parts["train"]
-    given = {
-        "x": pictures,
-        "y": labels,
-        "batch_size": settings.batch,
-        "validation_data": parts["validation"],
-        "validation_batch_size": 1024,
-    }
-    seconds = fit(network, run, settings.epochs, _batches(settings, parts), given, report)
-    network.load_weights(best_weights(run))
-    test_loss, test_accuracy = network.evaluate(*parts["test"], batch_size=1024, verbose=0)
-    history = run.history()
-    run.finish(
-        {
-            "test_accuracy": round(float(test_accuracy), 4),
-            "test_loss": round(float(test_loss), 4),
-            "test_pictures": len(parts["test"][0]),
-            "best_epoch": int(history["epoch"][history["val_accuracy"].idxmax()]) + 1,
-            "validation_accuracy": round(float(history["val_accuracy"].max()), 4),
-            "parameters": network.count_params(),
-            "seconds": round(seconds, 1),
-            "dtype": dtype,
-            "git_commit": commit,
+    with run.held():
+        keras.utils.set_random_seed(settings.seed)
+        network, dtype = _network(settings, parts, len(categories))
+        pictures, labels = parts["train"]
+        given = {
+            "x": pictures,
+            "y": labels,
+            "batch_size": settings.batch,
+            "validation_data": parts["validation"],
+            "validation_batch_size": 1024,
         }
-    )
+        seconds = fit(network, run, settings.epochs, _batches(settings, parts), given, report)
+        network.load_weights(best_weights(run))
+        test_loss, test_accuracy = network.evaluate(*parts["test"], batch_size=1024, verbose=0)
+        history = run.history()
+        run.finish(
+            {
+                "test_accuracy": round(float(test_accuracy), 4),
+                "test_loss": round(float(test_loss), 4),
+                "test_pictures": len(parts["test"][0]),
+                "best_epoch": int(history["epoch"][history["val_accuracy"].idxmax()]) + 1,
+                "validation_accuracy": round(float(history["val_accuracy"].max()), 4),
+                "parameters": network.count_params(),
+                "seconds": round(seconds, 1),
+                "dtype": dtype,
+                "git_commit": commit,
+            }
+        )
     return run
 
 

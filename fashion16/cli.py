@@ -12,14 +12,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from fashion16 import __version__, cli_collections, cli_labels, cli_train
+from fashion16 import __version__, cli_collections, cli_explore, cli_index, cli_labels, cli_train
+from fashion16.cli_index import BitsOption, SeedOption
 from fashion16.cli_train import CollectionArgument, SplitOption, build_index
 from fashion16.clothing import ClothingArchive
 from fashion16.encoder import Encoder
 from fashion16.errors import Fashion16Error, SearchError
 from fashion16.images import check_size, read_photo
-from fashion16.index import N_BITS, SEED, K
-from fashion16.terminal import console, errors, progress_bar, reporter
+from fashion16.index import K
+from fashion16.terminal import Steps, bar, console, errors, progress_bar, reporter
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 
 app = typer.Typer(
@@ -35,11 +36,13 @@ app.command("collections")(cli_collections.list_collections)
 app.command("rename")(cli_collections.rename)
 app.command("remove")(cli_collections.remove)
 app.command("pack")(cli_collections.pack)
+app.command("tune")(cli_index.tune)
 app.command("label-issues")(cli_labels.rank_labels)
 app.command("refit")(cli_labels.refit)
 app.command("write-back")(cli_labels.write_back)
 app.command("export")(cli_labels.export)
 app.command("import-corrections")(cli_labels.import_corrections)
+app.command("map")(cli_explore.make_map)
 
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="The collection's name.", metavar="NAME")]
 
@@ -70,15 +73,15 @@ def embed(name: CollectionArgument = DEFAULT_COLLECTION) -> None:
 @app.command()
 def index(
     name: CollectionArgument = DEFAULT_COLLECTION,
-    n_bits: Annotated[int, typer.Option(help="Bits of a code, a multiple of 8.", min=8, max=4096)] = N_BITS,
-    seed: Annotated[int, typer.Option(help="Seed of the hyperplanes.")] = SEED,
+    n_bits: BitsOption = None,
+    seed: SeedOption = None,
 ) -> None:
     """Fit the head and build the hash index with today's labels; pictures new to the encoder are encoded first.
 
+    What was chosen for the index before, here or with `fashion16 tune`, is kept.
+
     Example: `fashion16 index fashion-mnist --n-bits 256`
     """
-    if n_bits % 8:
-        raise typer.BadParameter(f"{n_bits} is not a multiple of 8.", param_hint="--n-bits")
     build_index(Workspace(), name, n_bits, seed)
 
 
@@ -140,11 +143,13 @@ def evaluate(
 
     Example: `fashion16 evaluate --quick`
     """
+    from fashion16 import speed
     from fashion16.quality import evaluate as measure
 
-    with ExitStack() as stack, console.status("Measuring") as status:
+    with ExitStack() as stack, bar() as shown:
         archive = stack.enter_context(ClothingArchive(photos, split)) if photos else None
-        report = measure(Workspace(), name, quick, archive, lambda step: status.update(f"Measuring: {step}"))
+        steps = Steps(shown)
+        report = measure(Workspace(), name, quick, archive, steps.begin, steps.progress)
     table = Table("figure", "value", "95 % interval", "sample")
     for what, figure in _figures(report):
         table.add_row(
@@ -153,6 +158,9 @@ def evaluate(
     console.print(table)
     error = report["classification"]["calibration"]["expected_error"]
     console.print(f"Expected calibration error: {error:.4f}", highlight=False)
+    taken = report["speed"]
+    shares = " · ".join(f"{step} {taken[step]['median_ms']:.1f} ms" for step in (*speed.STEPS, speed.TOTAL))
+    console.print(f"Medians of {taken['n']} searches on {taken['cores']} cores: {shares}", highlight=False)
 
 
 def _figures(report: dict[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:

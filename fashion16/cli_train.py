@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from fashion16 import category_training
@@ -15,8 +16,8 @@ from fashion16.category_training import CategorySettings
 from fashion16.clothing import ClothingArchive
 from fashion16.encoder_training import EncoderSettings
 from fashion16.fitting import Report
-from fashion16.index import N_BITS, SEED
-from fashion16.terminal import bar, console, errors, progress_bar
+from fashion16.index_file import IndexSettings, settings_in
+from fashion16.terminal import bar, console, errors, progress_bar, reporter
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 
 CollectionArgument = Annotated[str, typer.Argument(help="The collection's name.", metavar="NAME")]
@@ -55,11 +56,30 @@ def _export_encoder(workspace: Workspace, archive: ClothingArchive) -> None:
     console.print(table)
 
 
-def build_index(workspace: Workspace, name: str, n_bits: int = N_BITS, seed: int = SEED) -> None:
-    """Build a collection's head and index in view of the user."""
+def build_index(workspace: Workspace, name: str, n_bits: int | None = None, seed: int | None = None) -> None:
+    """Build a collection's head and index in view of the user; what was chosen for the index is kept, and said."""
+    before = settings_in(workspace.index_file(name))
     with progress_bar("Encoding", rate=True) as progress:
         head, built = workspace.build_index(name, n_bits, seed, progress)
-    console.print(f"{name}: {len(built):,} items in {len(head.categories)} categories, {n_bits} bits")
+    bits = built.hyperplanes.n_bits
+    console.print(f"{name}: {len(built):,} items in {len(head.categories)} categories, {bits} bits")
+    if kept := _kept(before, n_bits, seed):
+        console.print(f"Kept as chosen: {escape('; '.join(kept))}", highlight=False, soft_wrap=True)
+
+
+def _kept(before: IndexSettings, n_bits: int | None, seed: int | None) -> list[str]:
+    """What a rebuild has kept that is not what it would have chosen by itself."""
+    recommended, kept = IndexSettings(), []
+    if n_bits is None and before.n_bits != recommended.n_bits:
+        kept.append(f"{before.n_bits} bits")
+    if seed is None and before.seed != recommended.seed:
+        kept.append(f"seed {before.seed}")
+    for category, tuning in sorted(before.tunings.items()):
+        pinned = [
+            f"{n} {what}" for n, what in ((tuning.key_bits, "key bits"), (tuning.n_probes, "probes")) if n is not None
+        ]
+        kept.append(f"{category} {', '.join(pinned)}")
+    return kept
 
 
 @train.command("category-cnn")
@@ -136,6 +156,7 @@ def _epochs(epochs: int) -> Iterator[Report]:
             shown = " ".join(
                 f"{key} {figures[key]:.3f}" for key in ("loss", "accuracy", "val_accuracy") if key in figures
             )
+            reporter.progress(f"Epoch {epoch + 1} of {epochs}", round(1000 * share), 1000)
             shown_bar.update(task, completed=round(epoch + share, 2), description=f"Epoch {epoch + 1}  {shown}")
 
         try:

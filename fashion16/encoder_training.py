@@ -101,6 +101,7 @@ def train_encoder(
     Raises:
         TrainingError: TensorFlow is not installed, memory is short, or a label has too few pictures.
         EncoderError: the weights to begin with cannot be had.
+        BusyError: another process trains the run that would go on.
         WorkspaceError: the folder of the runs may not be written.
     """
     keras = import_keras()
@@ -112,7 +113,6 @@ def train_encoder(
     require_memory(_memory_needed(settings))
     commit = git_commit()
     classes = garments.all_classes([*small.labels, *photos.labels])
-    run = Run.begin(runs, NAME, asdict(settings) | {"classes": list(classes), "label_revision": small.revision}, fresh)
 
     def kind(pictures: LabelledPictures, split: str, side: int, batch: int) -> Kind:
         part = pictures.of(pictures.splits == split)
@@ -126,60 +126,62 @@ def train_encoder(
         )
         for split in ("train", "validation")
     }
-    keras.utils.set_random_seed(settings.seed)
-    train = TrainingBatches(
-        parts["small", "train"], parts["photos", "train"], settings.photo_passes, settings.seed, epochs_done(run)
-    )
-    network, model = _networks(settings, len(classes), len(train))
+    run = Run.begin(runs, NAME, asdict(settings) | {"classes": list(classes), "label_revision": small.revision}, fresh)
+    with run.held():
+        keras.utils.set_random_seed(settings.seed)
+        train = TrainingBatches(
+            parts["small", "train"], parts["photos", "train"], settings.photo_passes, settings.seed, epochs_done(run)
+        )
+        network, model = _networks(settings, len(classes), len(train))
 
-    def validate() -> dict[str, float]:
-        """Both kinds count the same, however many pictures each has."""
-        figures: dict[str, float] = {}
-        for name in ("small", "photos"):
-            measured = model.evaluate(PlainBatches(parts[name, "validation"]), verbose=0, return_dict=True)
-            figures |= {f"val_{name}_{key}": float(value) for key, value in measured.items()}
-        for key in ("loss", "accuracy"):
-            figures[f"val_{key}"] = (figures[f"val_small_{key}"] + figures[f"val_photos_{key}"]) / 2
-        return figures
+        def validate() -> dict[str, float]:
+            """Both kinds count the same, however many pictures each has."""
+            figures: dict[str, float] = {}
+            for name in ("small", "photos"):
+                measured = model.evaluate(PlainBatches(parts[name, "validation"]), verbose=0, return_dict=True)
+                figures |= {f"val_{name}_{key}": float(value) for key, value in measured.items()}
+            for key in ("loss", "accuracy"):
+                figures[f"val_{key}"] = (figures[f"val_small_{key}"] + figures[f"val_photos_{key}"]) / 2
+            return figures
 
-    begun_with = None
-    if settings.further:
-        vgg16.read_weights(model, destination)
-        begun_with = validate()["val_accuracy"]  # what comes out has to be better
-    elif not epochs_done(run):
-        vgg16.load_imagenet(network, imagenet)
-        _start_softmax(network, model, [parts["small", "train"], parts["photos", "train"]], settings.seed)
-    seconds = fit(
-        model,
-        run,
-        settings.epochs,
-        len(train),
-        {"x": train, "shuffle": False},
-        report,
-        validate,
-        settings.patience,
-        begun_with,
-    )
-    accuracies = run.history()["val_accuracy"]
-    best_epoch = int(accuracies.idxmax()) + 1  # 0: none was better than what the run began with
-    if begun_with is not None and begun_with >= accuracies.max():
-        best_epoch = 0
-        vgg16.read_weights(model, destination)
-    else:
-        model.load_weights(best_weights(run))
-        vgg16.write_weights(model, destination)
-    figures = validate()
-    run.finish(
-        {
-            "best_epoch": best_epoch,
-            "validation_accuracy_small": round(figures["val_small_accuracy"], 4),
-            "validation_accuracy_photos": round(figures["val_photos_accuracy"], 4),
-            "pictures": {f"{name}, {split}": len(part.pictures) for (name, split), part in parts.items()},
-            "seconds": round(seconds, 1),
-            "dtype": dtype_policy(settings.bfloat16),
-            "git_commit": commit,
-        }
-    )
+        begun_with = None
+        if settings.further:
+            vgg16.read_weights(model, destination)
+            begun_with = validate()["val_accuracy"]  # what comes out has to be better
+        elif not epochs_done(run):
+            vgg16.load_imagenet(network, imagenet)
+            _start_softmax(network, model, [parts["small", "train"], parts["photos", "train"]], settings.seed)
+        seconds = fit(
+            model,
+            run,
+            settings.epochs,
+            len(train),
+            {"x": train, "shuffle": False},
+            report,
+            validate,
+            settings.patience,
+            begun_with,
+        )
+        accuracies = run.history()["val_accuracy"]
+        best_epoch = int(accuracies.idxmax()) + 1  # 0: none was better than what the run began with
+        if begun_with is not None and begun_with >= accuracies.max():
+            best_epoch = 0
+            vgg16.read_weights(model, destination)
+        else:
+            model.load_weights(best_weights(run))
+            vgg16.write_weights(model, destination)
+        figures = validate()
+        run.finish(
+            {
+                "best_epoch": best_epoch,
+                "validation_accuracy_small": round(figures["val_small_accuracy"], 4),
+                "validation_accuracy_photos": round(figures["val_photos_accuracy"], 4),
+                "pictures": {f"{name}, {split}": len(part.pictures) for (name, split), part in parts.items()},
+                "seconds": round(seconds, 1),
+                "dtype": dtype_policy(settings.bfloat16),
+                "git_commit": commit,
+            }
+        )
     return run
 
 

@@ -5,12 +5,13 @@ Everything is measured on the served path: the 8-bit encoder, the stored head, t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.stats import binomtest
 
 from fashion16.distortions import distort
@@ -18,6 +19,7 @@ from fashion16.encoder import encode_all
 from fashion16.garments import allowed
 from fashion16.head import Head, calibration_curve, expected_calibration_error
 from fashion16.images import Pixels
+from fashion16.importers import Progress
 from fashion16.index import CategoryIndex, K
 from fashion16.lsh import Floats
 from fashion16.search import Searcher
@@ -78,19 +80,33 @@ def classification(probabilities: Floats, labels: Labels, categories: Sequence[s
     }
 
 
+def predictions(probabilities: Floats, ids: Ids, labels: Labels, categories: Sequence[str]) -> pd.DataFrame:
+    """What `classification` counts, picture by picture: id, label, predicted and confidence, in order of `ids` (n,)."""
+    return pd.DataFrame(
+        {
+            "id": ids,
+            "label": labels.astype(object),
+            "predicted": np.array(categories, object)[probabilities.argmax(axis=1)],
+            "confidence": probabilities.max(axis=1),
+        }
+    )
+
+
 def calibration(confidence: Floats, hits: npt.NDArray[np.bool_]) -> dict[str, Any]:
     """Expected calibration error and its curve: mean confidence (n,) against the share of hits (n,), by bins."""
     curve = [asdict(point) for point in calibration_curve(confidence, hits)]
     return {"expected_error": expected_calibration_error(confidence, hits), "curve": curve}
 
 
-def label_retrieval(searcher: Searcher, ids: Ids, embeddings: Floats, label_of: dict[int, str]) -> dict[str, Any]:
+def label_retrieval(
+    searcher: Searcher, ids: Ids, embeddings: Floats, label_of: dict[int, str], progress: Progress | None = None
+) -> dict[str, Any]:
     """Precision@20 and mean average precision@20 of items searched with, themselves left out.
 
     Both ways: classified first and then within the category, and directly in all categories. A result is
     relevant when it carries the query's label.
     """
-    figures = {}
+    figures: dict[str, Any] = {}
     for way, places in _ways(searcher, embeddings):
         precisions, averages = np.zeros(len(ids)), np.zeros(len(ids))
         for row, (item_id, where) in enumerate(zip(ids, places, strict=True)):
@@ -99,6 +115,8 @@ def label_retrieval(searcher: Searcher, ids: Ids, embeddings: Floats, label_of: 
             relevant = np.array([label_of[int(i)] == label_of[int(item_id)] for i in found])
             precisions[row] = relevant.mean() if len(relevant) else 0.0
             averages[row] = average_precision(relevant)
+            if progress:
+                progress(len(ids) * len(figures) + row + 1, 2 * len(ids))
         figures[way] = {"precision_at_20": Figure.mean(precisions), "map_at_20": Figure.mean(averages)}
     return figures
 
@@ -118,11 +136,13 @@ def average_precision(relevant: npt.NDArray[np.bool_]) -> float:
     return float(precision[relevant].mean())
 
 
-def instance_retrieval(searcher: Searcher, ids: Ids, picture: Callable[[int], Pixels]) -> dict[str, Any]:
+def instance_retrieval(
+    searcher: Searcher, ids: Ids, picture: Callable[[int], Pixels], progress: Progress | None = None
+) -> dict[str, Any]:
     """How often a distorted copy of an item finds its original, first or among twenty, both ways."""
     rng = np.random.default_rng(SEED)
     copies = (distort(picture(int(item_id)), rng) for item_id in ids)
-    embeddings = encode_all(searcher.encoder, copies, searcher.side)
+    embeddings = encode_all(searcher.encoder, counted(copies, len(ids), progress), searcher.side)
     figures = {}
     for way, places in _ways(searcher, embeddings):
         ranks = np.full(len(ids), -1)
@@ -136,8 +156,22 @@ def instance_retrieval(searcher: Searcher, ids: Ids, picture: Callable[[int], Pi
     return figures
 
 
+def counted(pictures: Iterable[Pixels], total: int, progress: Progress | None) -> Iterator[Pixels]:
+    """The same pictures, each of them reported as it is taken."""
+    for done, picture in enumerate(pictures, start=1):
+        yield picture
+        if progress:
+            progress(done, total)
+
+
 def index_recall(
-    index: CategoryIndex, queries: Ids, ids: Ids, embeddings: Floats, labels: Labels, n_probes: Sequence[int | None]
+    index: CategoryIndex,
+    queries: Ids,
+    ids: Ids,
+    embeddings: Floats,
+    labels: Labels,
+    n_probes: Sequence[int | None],
+    progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
     """Recall@20 of the index against the exact cosine of `embeddings` (n, d) in the category, by probes."""
     rows = np.searchsorted(ids, queries)
@@ -146,13 +180,15 @@ def index_recall(
         same = np.flatnonzero(labels == labels[row])
         nearest = same[np.argsort(-(embeddings[same] @ embeddings[row]), kind="stable")[:K]]
         truth.append(set(ids[nearest].tolist()))
-    points = []
+    points: list[dict[str, Any]] = []
     for probes in n_probes:
         recalls, candidates = np.zeros(len(rows)), np.zeros(len(rows))
         for number, (row, expected) in enumerate(zip(rows, truth, strict=True)):
             found = index.search(embeddings[row : row + 1], [str(labels[row])], K, n_probes=probes)
             recalls[number] = len(expected & set(found.ids[0].tolist())) / len(expected)
             candidates[number] = found.candidates[0]
+            if progress:
+                progress(len(rows) * len(points) + number + 1, len(rows) * len(n_probes))
         points.append(
             {
                 "n_bits": index.hyperplanes.n_bits,

@@ -19,12 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fashion16.errors import TrainingError
-from fashion16.runs import Run
+from fashion16.runs import Progress, Run
 
 CONTAINER_LIMITS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
+NOTE_EVERY = 1.0  # seconds between two notes of how far a run is
 # epoch from 0, share of the epoch done, and the figures so far
 Report = Callable[[int, float, dict[str, float]], None]
 
@@ -116,9 +117,11 @@ def fit(
     if patience is not None and _tired(history.get("val_accuracy", []), patience):
         return float(history["seconds"].sum())  # killed between its last epoch and its end
     run.resume_folder.mkdir(parents=True, exist_ok=True)
+    so_far = float(history["seconds"].sum()) if "seconds" in history else 0.0
+    run.note_progress(Progress(len(history), 0.0, epochs, so_far, {}))  # the first batch takes a while
     history_writer = keras.callbacks.CSVLogger(str(run.history_file), append=True)
     callbacks = [
-        _watcher(network, run, steps, report, validate, patience),
+        _watcher(network, run, epochs, steps, report, validate, patience),
         history_writer,  # after the watcher, whose figures it writes down
         keras.callbacks.ModelCheckpoint(
             str(best_weights(run)),
@@ -144,6 +147,7 @@ def fit(
 def _watcher(
     network: Any,
     run: Run,
+    epochs: int,
     steps: int,
     report: Report | None,
     validate: Callable[[], dict[str, float]] | None,
@@ -155,11 +159,20 @@ def _watcher(
         """Times and validates each epoch, notes its learning rate, tells how far it is, and stops in time."""
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            self.epoch, self.start = epoch, perf_counter()
+            self.epoch, self.start, self.next_note = epoch, perf_counter(), 0.0
+            history = run.history()
+            self.before = float(history["seconds"].sum()) if "seconds" in history else 0.0
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            if report and batch % 20 == 0:
-                report(self.epoch, batch / steps, dict(logs or {}))
+            if perf_counter() >= self.next_note:
+                self.next_note = perf_counter() + NOTE_EVERY
+                self.note(batch / steps, dict(logs or {}))
+
+        def note(self, share: float, figures: dict[str, float]) -> None:
+            seconds = self.before + perf_counter() - self.start
+            run.note_progress(Progress(self.epoch, share, epochs, round(seconds, 2), figures))
+            if report:
+                report(self.epoch, share, figures)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             if validate:
@@ -170,8 +183,7 @@ def _watcher(
                 # from the history, which an interruption doesn't lose; Keras's EarlyStopping counts anew
                 before = run.history().get("val_accuracy", [])
                 network.stop_training = _tired([*before, logs["val_accuracy"]], patience)
-            if report:
-                report(epoch, 1.0, dict(logs))
+            self.note(1.0, dict(logs))
 
     return Watcher()
 

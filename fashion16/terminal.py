@@ -46,3 +46,21 @@ def progress_bar(what: str, rate: bool = False) -> Iterator[Callable[[int, int],
             reporter.progress(what, done, total)
 
         yield report
+
+
+class Steps:
+    """A bar for work of several steps, the present one of which it names; the page that started it is told too."""
+
+    def __init__(self, shown: Progress) -> None:
+        self._shown, self._task, self._step = shown, shown.add_task("", total=None), ""
+
+    def begin(self, step: str) -> None:
+        """A step begins, and nothing of it is done yet."""
+        self._step = step[:1].upper() + step[1:]
+        self._shown.reset(self._task, total=None, description=self._step)
+        reporter.progress(self._step, 0, 0)
+
+    def progress(self, done: int, total: int) -> None:
+        """How much of the step is done."""
+        self._shown.update(self._task, completed=done, total=total)
+        reporter.progress(self._step, done, total)

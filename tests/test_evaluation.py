@@ -55,6 +55,17 @@ def test_a_category_that_is_never_predicted_or_never_there_has_no_figure() -> No
     assert categories["Shoe"] == {"precision": None, "recall": None, "f1": 0.0}
 
 
+def test_predictions_say_of_each_picture_what_it_was_taken_for() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.25, 0.75]], np.float32)
+    found = evaluation.predictions(probabilities, np.array([7, 9]), np.array(["Bag", "Hat"]), ("Bag", "Coat"))
+    assert found.to_dict("list") == {
+        "id": [7, 9],
+        "label": ["Bag", "Hat"],
+        "predicted": ["Bag", "Coat"],
+        "confidence": [pytest.approx(0.9), 0.75],
+    }
+
+
 def test_calibration_is_the_gap_between_confidence_and_accuracy() -> None:
     confidence = np.array([0.95, 0.95, 0.55, 0.55], np.float32)
     report = evaluation.calibration(confidence, np.array([True, True, True, False]))
@@ -84,7 +95,11 @@ def _searcher() -> tuple[Searcher, np.ndarray, np.ndarray, np.ndarray]:  # type:
 def test_retrieval_by_label_leaves_the_query_out() -> None:
     searcher, embeddings, ids, labels = _searcher()
     label_of = dict(zip(ids.tolist(), labels.tolist(), strict=True))
-    report = evaluation.label_retrieval(searcher, ids[:5], embeddings[:5], label_of)
+    told: list[tuple[int, int]] = []
+    report = evaluation.label_retrieval(
+        searcher, ids[:5], embeddings[:5], label_of, lambda done, total: told.append((done, total))
+    )
+    assert told == [(done, 10) for done in range(1, 11)]  # five both ways
     assert report["in_category"]["precision_at_20"].value == 1.0
     assert report["direct"]["map_at_20"].value == 1.0
     # an item whose label is alone among its neighbours has no relevant result: it may not count itself
@@ -95,9 +110,21 @@ def test_retrieval_by_label_leaves_the_query_out() -> None:
 
 def test_the_recall_of_a_scanned_index_is_that_of_exact_search() -> None:
     searcher, embeddings, ids, labels = _searcher()
-    points = evaluation.index_recall(searcher.index, ids[:10], ids, embeddings, labels, (None,))
+    told: list[tuple[int, int]] = []
+    points = evaluation.index_recall(
+        searcher.index, ids[:10], ids, embeddings, labels, (None, 1), lambda done, total: told.append((done, total))
+    )
     assert points[0]["recall_at_20"].value > 0.97
     assert points[0]["candidates"] == 30
+    assert told == [(done, 20) for done in range(1, 21)]  # ten queries with each of two numbers of probes
+
+
+def test_pictures_are_counted_as_they_are_taken() -> None:
+    told: list[tuple[int, int]] = []
+    given = evaluation.counted(iter([np.zeros(1), np.ones(1)]), 2, lambda done, total: told.append((done, total)))
+    assert [picture.tolist() for picture in given] == [[0], [1]]
+    assert told == [(1, 2), (2, 2)]
+    assert len(list(evaluation.counted([np.zeros(1)], 1, None))) == 1
 
 
 def test_more_labels_never_hurt_separable_categories() -> None:
@@ -128,7 +155,19 @@ def test_a_full_evaluation_is_written_and_a_quick_one_is_not(small_workspace: Wo
     steps: list[str] = []
     quick = evaluate(small_workspace, "fashion-mnist", quick=True, step=steps.append)
     assert not file.exists()
-    assert len(steps) == 6
+    assert not small_workspace.predictions_file("fashion-mnist").exists()
+    assert steps == [
+        "encoding the test pictures",
+        "categories",
+        "retrieval by label",
+        "distorted copies",
+        "index against exact search",
+        "codes of 64 bits",
+        "codes of 128 bits",
+        "codes of 256 bits",
+        "few labels",
+        "speed",
+    ]
     full = evaluate(small_workspace, "fashion-mnist")
     assert json.loads(file.read_text()) == full
     assert full["classification"]["accuracy"] == quick["classification"]["accuracy"]

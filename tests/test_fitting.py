@@ -16,7 +16,7 @@ import pytest
 from fashion16 import fitting
 from fashion16.errors import TrainingError
 from fashion16.fitting import LabelledPictures, best_weights, epochs_done, fit, require_memory
-from fashion16.runs import Run
+from fashion16.runs import Progress, Run
 
 
 def network() -> keras.Model:
@@ -78,6 +78,45 @@ def test_the_best_epochs_weights_are_kept_over_an_interruption(tmp_path: Path) -
     kept.load_weights(best_weights(run))
     np.testing.assert_array_equal(kept.get_weights()[0], best[0])
     assert run.history()["epoch"].tolist() == [0, 1, 2]
+
+
+def test_a_run_notes_how_far_it_is_and_goes_on_counting_after_an_interruption(tmp_path: Path) -> None:
+    run = Run.begin(tmp_path, "tiny", {})
+    noted: list[Progress] = []
+
+    def report(epoch: int, share: float, figures: dict[str, float]) -> None:
+        now = run.progress()
+        assert now is not None
+        assert (now.epoch, now.share, now.figures) == (epoch, share, figures)
+        noted.append(now)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(), run, 3, 4, given(), report, validation([0.7, 0.8]))
+    # at the first batch of each epoch and at its end: four batches take less than a second
+    assert [(now.epoch, now.share) for now in noted] == [(0, 0.0), (0, 1.0), (1, 0.0), (1, 1.0), (2, 0.0)]
+    assert noted[1].figures["val_accuracy"] == 0.7
+    first = run.history()["seconds"].sum()
+    noted.clear()
+    fit(network(), run, 3, 4, given(), report, validation([0.9]))
+    assert [(now.epoch, now.share, now.epochs) for now in noted] == [(2, 0.0, 3), (2, 1.0, 3)]
+    assert noted[0].seconds >= first
+    assert noted[1].seconds == pytest.approx(run.history()["seconds"].sum(), abs=0.05)
+
+
+def test_a_run_that_goes_on_says_at_once_what_it_has_behind_it(tmp_path: Path) -> None:
+    run = Run.begin(tmp_path, "tiny", {})
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(), run, 3, 4, given(), validate=validation([0.7, 0.8]))
+    seconds = run.history()["seconds"].sum()
+
+    def stop_at_once(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    model = network()
+    model.fit = stop_at_once
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, run, 3, 4, given())
+    assert run.progress() == Progress(2, 0.0, 3, pytest.approx(seconds), {})
 
 
 def test_a_damaged_state_is_named(tmp_path: Path) -> None:
