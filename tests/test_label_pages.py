@@ -14,6 +14,7 @@ from fashion16 import suspicion
 from fashion16.catalogue_rows import EXCLUDED
 from fashion16.label_issues import LabelIssues
 from fashion16.layout import ROOT_VARIABLE
+from fashion16.selections import Selections
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 from ui import people, queue, trail
 from ui.queue import ANY, BY_ID, DECIDED, NEWEST, NO_LABEL, SUSPICION, UNDECIDED, Choice
@@ -228,3 +229,31 @@ def test_what_would_be_written_back_is_said_before(app: AppTest, home: Workspace
     assert not app.exception
     assert app.success[0].value
     assert not (home.data_folder(NAME) / "corrected").exists()
+
+
+def test_what_another_page_picked_is_shown_exactly_and_in_its_order(app: AppTest, home: Workspace) -> None:
+    opened = home.open()
+    test_item, decided, excluded, other = 7, 3, 5, 9
+    with opened.catalogue.writing() as connection:
+        connection.exec_driver_sql(f"UPDATE items SET split = 'test' WHERE id = {test_item}")
+    opened.keep(decided, "ann", opened.catalogue.item(decided).version)
+    opened.exclude(excluded, "ann", opened.catalogue.item(excluded).version)
+    picked = [other, test_item, excluded, decided]
+    selection = Selections(home.selections_folder(NAME)).keep("From <b>elsewhere</b>", picked)
+    opened.close()
+    app.query_params |= {"selection": selection.name, "status": "All", "test_too": "true"}
+    shown(app, "Grid")
+    assert [int(box.key.rsplit("_", 1)[1]) for box in app.checkbox if box.key.startswith("tick_")] == picked
+    assert any(r"From \<b\>elsewhere\</b\>" in element.value for element in app.markdown)
+    app.button(key="selection_all").click().run()
+    assert app.selectbox(key="status").value == UNDECIDED
+    ticks = {int(box.key.rsplit("_", 1)[1]) for box in app.checkbox if box.key.startswith("tick_")}
+    assert len(ticks) == 24
+    assert not ticks & {test_item, excluded, decided}
+
+
+def test_a_link_to_pictures_that_are_not_kept_any_more_says_so(app: AppTest) -> None:
+    app.query_params["selection"] = "0123456789abcdef"
+    shown(app)
+    assert "Pick them again" in app.warning[0].value
+    assert picture(app) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import urlencode
 
 import numpy as np
@@ -80,6 +80,32 @@ def results(collection: Collection, found: Found, on_pick: Callable[[int], None]
                     type="tertiary",
                     icon=":material/search:",
                 )
+
+
+def few(collection: Collection, ids: Sequence[int], key: str, most: int = 24) -> None:
+    """The first of these items as small pictures, each a link that searches with it, with its label below."""
+    items = {item.id: item for item in collection.catalogue.items([int(item_id) for item_id in ids[:most]])}
+    where = {"source": "Collection"} | session.address(collection.name)
+    cells = []
+    for item_id in ids[:most]:
+        item = items.get(int(item_id))
+        if item is None:
+            continue
+        words = html.escape(f"{label(item)}, picture {item.id}", quote=True)
+        link = html.escape("Search?" + urlencode(where | {"id": item.id}))
+        cells.append(
+            f'<a href="{link}" target="_self" title="Search with this {words}">'
+            f'<img src="{collection.thumbnail(item, 96)}" alt="{words}"><span>{html.escape(label(item))}</span></a>'
+        )
+    style = (
+        "<style>.few{display:grid;grid-template-columns:repeat(auto-fill,minmax(76px,1fr));gap:8px}"
+        ".few a{color:inherit;text-decoration:none;font-size:.75rem;min-width:0}"
+        ".few img{width:100%;aspect-ratio:1;object-fit:contain;display:block;border-radius:6px}"
+        ".few span{display:block;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}</style>"
+    )
+    st.html(f'{style}<div class="few" data-few="{html.escape(key, quote=True)}">{"".join(cells)}</div>')
+    if len(ids) > most:
+        st.caption(f"{most} of {len(ids):,} shown.")
 
 
 def in_line(key: str, items: list[Item]) -> None:

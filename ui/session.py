@@ -21,6 +21,8 @@ PAGES = (
     ("streamlit_app.py", "Home", ":material/home:"),
     ("pages/1_Search.py", "Search", ":material/search:"),
     ("pages/2_Correct_labels.py", "Correct labels", ":material/label:"),
+    ("pages/3_Index_explorer.py", "Index explorer", ":material/grid_view:"),
+    ("pages/4_Metrics.py", "Metrics", ":material/monitoring:"),
 )
 
 
