@@ -14,7 +14,8 @@ shelf.manage(name)
 with body:
     collection = session.opened(name)
     if st.button("Search with a photo", type="primary", icon=":material/search:", key="door_search"):
-        st.switch_page("pages/1_Search.py", query_params=session.address(name))
+        # the session keeps the collection; Streamlit refuses to set a parameter that a widget of this page is bound to
+        st.switch_page("pages/1_Search.py", query_params={})
     index = collection.searcher.index
     buckets = sum(2**partition.key_bits for partition in index.partitions.values())
     with st.grid(4, min_column_width=150, key="figures"):

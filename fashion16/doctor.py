@@ -13,10 +13,10 @@ from fashion16.collection import Collection
 from fashion16.errors import Fashion16Error
 from fashion16.head import LEARNABLE
 from fashion16.importers import Progress
+from fashion16.index_health import lost_items
 from fashion16.workspace import Workspace
 
 PACKAGES = ("streamlit", "numpy", "pandas", "pillow", "h5py", "plotly", "sqlalchemy", "scikit-learn", "faiss-cpu")
-SELF_SEARCH_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -107,16 +107,8 @@ def _pictures(opened: Collection) -> Finding:
 
 def _self_recall(opened: Collection, progress: Progress | None) -> Finding:
     index = opened.searcher.index
-    total, done, found = len(index), 0, 0
-    for category, partition in index.partitions.items():
-        for start in range(0, len(partition), SELF_SEARCH_BATCH):
-            ids = partition.ids[start : start + SELF_SEARCH_BATCH]
-            neighbours = index.search(index.embeddings(ids), [category], k=1)
-            # a picture that is there twice may find its twin: as alike is as good
-            found += int((neighbours.similarities[:, 0] > 1 - 1e-5).sum())
-            done += len(ids)
-            if progress:
-                progress(done, total)
+    total = len(index)
+    found = total - len(lost_items(index, progress=progress))
     facts = f"{found:,} of {total:,} items find themselves first"
     if found < total:
         facts += f". Run: fashion16 index {opened.name}"

@@ -13,8 +13,9 @@ if not people.may_correct():
     st.info("This app is shared to be looked at: labels are corrected where it was made.", icon=":material/lock:")
     st.stop()
 keys.let_go()
+first = GRID if st.query_params.get("selection") else ONE  # what was picked elsewhere is looked at together
 view = st.segmented_control(
-    "View", (ONE, GRID, HISTORY, DATA), default=ONE, required=True, key="view", bind="query-params",
+    "View", (ONE, GRID, HISTORY, DATA), default=first, required=True, key="view", bind="query-params",
     label_visibility="collapsed", wrap=True,
 )  # fmt: skip
 try:

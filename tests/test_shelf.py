@@ -220,3 +220,11 @@ def test_an_unlabelled_picture_is_called_so(home: Workspace, app: AppTest) -> No
 )
 def test_this_computer_is_known_by_each_of_its_addresses(address: str | None, own: bool) -> None:
     assert people.is_this_computer(address) is own
+
+
+def test_the_door_to_the_search_leads_to_the_same_collection(app: AppTest) -> None:
+    chosen(app, "shop")
+    app.button(key="door_search").click().run()
+    assert not app.exception
+    assert app.selectbox(key="collection").value == "shop"
+    assert app.session_state["kept_collection"] == "shop"

@@ -10,7 +10,6 @@ from fashion16.collection import Collection
 from fashion16.errors import Fashion16Error
 from fashion16.selections import Selection, Selections
 from fashion16.workspace import Workspace
-from ui import session
 
 CORRECT_LABELS = "pages/2_Correct_labels.py"
 
@@ -30,9 +29,9 @@ def send(collection: Collection, title: str, ids: Iterable[int]) -> None:
     except Fashion16Error as error:
         st.error(str(error), icon=":material/error:")
         return
-    # exactly those, so no other filter may hide one: test pictures and decided ones are shown, too
-    where = {"selection": selection.name, "test_too": "true", "status": "All", "view": "Grid"}
-    st.switch_page(CORRECT_LABELS, query_params=where | session.address(collection.name))
+    # exactly those, so no other filter may hide one: test pictures and decided ones are shown, too. Parameters that
+    # this page binds may not be set here; the session keeps the collection, and the page begins with the grid.
+    st.switch_page(CORRECT_LABELS, query_params={"selection": selection.name, "test_too": "true", "status": "All"})
 
 
 def named(collection: Collection, name: str) -> Selection:

@@ -22,16 +22,25 @@ from ui import gallery, people
 UPLOAD_MB = 1000  # a ZIP is held in memory while it comes
 TABLE_OPTIONS = ("table", "file_column", "label_column")
 LAST_STEP = "Encoding"
+EPOCH = "Epoch"  # a step of training, counted in thousandths and not in pictures
 DOING = {
     "import": "is being made searchable",
     "index": "is being indexed",
     "label-issues": "is being ranked",
     "refit": "gets a new head",
+    "evaluate": "is being measured",
+    "train": "has a network in training",
+    "map": "is being laid out as a map",
+    "tune": "gets other buckets",
 }
 DONE = {
     "label-issues": "has been ranked: the labels most likely wrong come first",
     "index": "has a new index",
     "refit": "has a new head to choose: see Data set on the Correct labels page",
+    "evaluate": "has been measured: see Quality on the Metrics page",
+    "train": "has a trained network: see Training on the Metrics page",
+    "map": "has a new map: see Map on the Metrics page",
+    "tune": "has other buckets: see the Index explorer",
 }
 
 
@@ -178,6 +187,8 @@ def _words(state: JobState) -> str:
     if not state.step:
         return "Starting"
     words = state.step
+    if state.total and state.step.startswith(EPOCH):
+        return f"{words} · {state.done / state.total:.0%}"
     if state.total:
         words += f" · {state.done:,} of {state.total:,}"
     if state.rate and state.step != "Fetching":

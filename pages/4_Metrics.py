@@ -1,0 +1,26 @@
+"""Metrics: how training went, how good what is served is, the paper's figures, and the collection as a map."""
+
+import streamlit as st
+
+from fashion16.errors import Fashion16Error
+from ui import commands, paper, quality, session, shelf, training
+from ui import map as map_view
+
+TRAINING, QUALITY, PAPER, MAP = "Training", "Quality", "The paper", "Map"
+
+collection = session.begin("Metrics")
+st.title("Metrics", anchor=False)
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    view = st.segmented_control(
+        "View", (TRAINING, QUALITY, PAPER, MAP), default=TRAINING, required=True, key="view", bind="query-params",
+        label_visibility="collapsed", wrap=True,
+    )  # fmt: skip
+    commands.offer(collection)
+try:
+    if view == TRAINING:
+        training.show(collection)  # a run under way says more than the news
+    else:
+        shelf.news(collection.name)
+        {QUALITY: quality.show, PAPER: paper.show, MAP: map_view.show}[str(view)](collection)
+except Fashion16Error as error:
+    st.error(str(error), icon=":material/error:")

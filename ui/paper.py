@@ -1,0 +1,106 @@
+"""The paper beside us: its figures, and ours where they were measured."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from fashion16 import paper, quality
+from fashion16.collection import Collection
+from fashion16.runs import runs_in
+from fashion16.workspace import Workspace
+from ui import paper_charts, tables
+from ui.quality_sections import draw
+
+REPRODUCTION = "reproduction.json"
+
+
+def show(collection: Collection) -> None:
+    """Charts and a table of both, and what makes them hard to compare."""
+    workspace = Workspace()
+    reproduction = _reproduction(workspace)
+    table = paper.beside_us(quality.kept(workspace, collection.name), _runs(workspace), reproduction)
+    st.caption(
+        "Chen, He, Zheng, “Clothing image retrieval method based on deep learning”, Computer Systems & Applications "
+        "28(3), 2019, [doi 10.15888/j.cnki.csa.006826](https://doi.org/10.15888/j.cnki.csa.006826)"
+    )
+    st.info(
+        "Both columns follow the same method, but **not on the same data, machine or network**: the paper trained a "
+        "VGG‑16 on its own photos of clothes. Read the figures beside each other, not as a race.",
+        icon=":material/compare_arrows:",
+    )
+    shares, seconds = table[table["unit"] == paper.SHARE], table[table["unit"] == paper.QUERY]
+    single = shares[~shares["what"].str.startswith("Retrieval")]
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("#### How often it is right")
+        draw(
+            paper_charts.beside(single, shares=True), "paper_shares", "Precision, the paper’s and ours.",
+            "The category guessed for a photo: by the network’s features, and by SIFT, which were drawn up by hand.",
+        )  # fmt: skip
+    with right:
+        st.markdown("#### Retrieval precision by size")
+        draw(
+            paper_charts.by_size(paper.sizes(), paper.our_sizes(reproduction)), "paper_sizes",
+            "Retrieval precision by the number of pictures, the paper’s and ours.",
+            "Of the paper’s sizes the first and the last are known here; the dotted line only joins them."
+            + ("" if reproduction else " Ours by size is not measured yet."),
+        )  # fmt: skip
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("#### How long a search takes")
+        draw(
+            paper_charts.beside(seconds, shares=False), "paper_seconds", "Seconds a search, the paper’s and ours.",
+            "Classified first and searched in its category, against searched in everything at once.",
+        )  # fmt: skip
+    with right:
+        st.markdown("#### How long 20 epochs take")
+        training = table[table["unit"] == paper.TRAINING]
+        draw(
+            paper_charts.beside(training, shares=False), "paper_training", "Seconds of training, the paper’s and ours.",
+            "Ours is the newest finished run of the category network with as many epochs.",
+        )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown("#### All of it", width="content")
+        tables.csv_button(table, "paper-beside-us", key="csv_paper")
+    st.dataframe(
+        in_words(table), hide_index=True, width="stretch", key="paper_table",
+        column_config={"measured on": st.column_config.TextColumn(width="small")},
+    )  # fmt: skip
+
+
+def in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """The table for reading: each figure with its unit, "not measured yet" where there is none of ours."""
+    shares = table["unit"] == paper.SHARE
+    columns: dict[str, Any] = {"what": table["what"]}
+    for column, missing in (("paper", "not known here"), ("ours", paper.NOT_MEASURED)):
+        columns[column] = [
+            paper_charts.amount(value, share) if value == value else missing
+            for value, share in zip(table[column], shares, strict=True)
+        ]
+    columns["likely between"] = [
+        f"{paper_charts.amount(low, share)} – {paper_charts.amount(high, share)}" if low == low and high == high else ""
+        for low, high, share in zip(table["low"], table["high"], shares, strict=True)
+    ]
+    columns["measured on"] = [f"{n:,.0f}" if n == n else "" for n in table["n"]]
+    columns["remark"] = table["remark"].where(table["remark"] != paper.NOT_MEASURED, "")
+    return pd.DataFrame(columns)
+
+
+def _runs(workspace: Workspace) -> list[dict[str, Any]]:
+    return [
+        {"name": run.name, "kind": run.kind, "settings": run.settings, "result": run.result}
+        for run in runs_in(workspace.runs_folder)
+    ]
+
+
+def _reproduction(workspace: Workspace) -> dict[str, Any] | None:
+    """What a reproduction of the paper's experiments found; None before one was made."""
+    try:
+        found = json.loads((workspace.root / "docs" / REPRODUCTION).read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

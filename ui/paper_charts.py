@@ -1,0 +1,73 @@
+"""The paper's figures and ours as plotly figures."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from ui.charts import ACCENT, PALETTE, QUIET, as_text, styled
+from ui.quality_charts import closest, whiskers
+
+OURS, PAPER = "ours", "the paper"
+
+
+def beside(frame: pd.DataFrame, shares: bool) -> go.Figure:
+    """The paper's figures and ours as pairs of bars: what, paper, ours, low, high. Where there is none, it says so."""
+    names = [as_text(what.replace(" pictures", "")) for what in frame["what"]]
+    figure = go.Figure()
+    for name, column, colour in ((PAPER, "paper", QUIET), (OURS, "ours", ACCENT)):
+        known = frame[column].notna()
+        words = [amount(value, shares) if there else "not measured yet" if name == OURS else "not known here"
+                 for value, there in zip(frame[column], known, strict=True)]  # fmt: skip
+        figure.add_bar(
+            x=frame[column].fillna(0),
+            y=names,
+            orientation="h",
+            name=name,
+            marker_color=colour,
+            error_x=whiskers(frame.rename(columns={"ours": "value"})) if column == "ours" else None,
+            text=words,
+            textposition="outside",
+            textfont={"size": 12},
+            cliponaxis=False,
+            hovertext=[f"{what}<br>{name}: {word}" for what, word in zip(names, words, strict=True)],
+            hoverinfo="text",
+        )
+    longest = float(frame[["paper", "ours"]].max(axis=None)) if frame[["paper", "ours"]].notna().any(axis=None) else 1.0
+    styled(figure, 110 + 62 * len(frame), "" if shares else "seconds")
+    figure.update_yaxes(autorange="reversed", fixedrange=True)
+    figure.update_xaxes(tickformat=".0%" if shares else None, range=[0, 1.3 * longest], nticks=5, fixedrange=True)
+    figure.update_layout(barmode="group", bargap=0.3)
+    return closest(figure)
+
+
+def by_size(paper: pd.DataFrame, ours: pd.DataFrame) -> go.Figure:
+    """Retrieval precision against the number of pictures searched: items, value, and for ours its interval."""
+    figure = go.Figure()
+    for name, frame, colour, dash in ((PAPER, paper, PALETTE[6], "dot"), (OURS, ours, ACCENT, "solid")):
+        if frame.empty:
+            continue
+        spread = {} if name == PAPER else {"error_y": whiskers(frame)}
+        figure.add_scatter(
+            x=frame["items"],
+            y=frame["value"],
+            mode="lines+markers",
+            name=name,
+            line={"color": colour, "dash": dash, "width": 2},
+            marker={"size": 9},
+            hovertext=[
+                f"{name}, {n:,} pictures<br>{value:.2%}"
+                for n, value in zip(frame["items"], frame["value"], strict=True)
+            ],
+            hoverinfo="text",
+            **spread,
+        )
+    styled(figure, 300, "pictures searched", "precision")
+    figure.update_yaxes(tickformat=".1%", fixedrange=True)
+    figure.update_xaxes(fixedrange=True, tickformat=",", rangemode="tozero")
+    return closest(figure)
+
+
+def amount(value: float, share: bool) -> str:
+    """A figure with its unit, to as many digits as are read."""
+    return f"{value:.2%}" if share else f"{value:,.0f} s" if value >= 100 else f"{value:.5g} s"
