@@ -1,0 +1,106 @@
+"""The methods that are compared, and our own two ways to search.
+
+A method is built of `Items` and then asked; what it needs to remember of them it keeps itself, so that its memory is
+its own.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from benchmarks.peer_codes import LSH, BinaryFlat, BinaryHash, BinaryIVF, BinaryMultiHash
+from benchmarks.peer_items import Items
+from benchmarks.peer_knobs import Setting
+from benchmarks.peer_vectors import HNSW, IVFPQ, FlatIP, Tutorial, Usearch8, Usearch16
+from fashion16 import index, lsh, partition
+from fashion16.index import CategoryIndex
+from fashion16.lsh import Floats
+from fashion16.partition import Partition
+from fashion16.synthetic import Ids, Labels
+
+
+class Method(Protocol):
+    """A way to search; built by its class from items and the number of threads that it may use."""
+
+    name: ClassVar[str]
+    slow_build: ClassVar[bool]  # its time for a larger size is estimated before it is built
+    batches: ClassVar[bool]  # it has a way to answer many queries at once
+    in_category: ClassVar[bool]  # it searches the query's category alone
+
+    @staticmethod
+    def settings(n: int) -> list[Setting]:
+        """The knobs to try with n items, from fast to thorough."""
+
+    def search(self, queries: Floats, categories: Labels, k: int, **setting: Any) -> Ids:
+        """Ids, shape (nq, k), most similar first, -1 where there are fewer."""
+
+    def bytes(self) -> int:
+        """What the method must keep to be able to search."""
+
+
+class _Ours:
+    slow_build = in_category = False
+    batches = True
+
+    def __init__(self, items: Items, threads: int) -> None:
+        parts = {
+            name: Partition.hash(ids, items.int8[ids], items.hyperplanes) for name, ids in items.by_category if len(ids)
+        }
+        self.index = CategoryIndex(items.hyperplanes, parts)
+        for part in parts.values():  # else the first search would make them
+            part.lengths, part.starts  # noqa: B018
+
+    def bytes(self) -> int:
+        arrays = ("ids", "codes", "embeddings", "lengths", "starts")
+        return sum(getattr(part, name).nbytes for part in self.index.partitions.values() for name in arrays)
+
+
+class InCategory(_Ours):
+    """Our index, in the category that the head predicts for the query."""
+
+    name = "Fashion-16, in category"
+    in_category = True
+
+    @staticmethod
+    def settings(n: int) -> list[Setting]:
+        depths = [{"rerank": rerank} for rerank in (100, 150, 200, 300, 600, 1200, 2400)]
+        probes = [{"n_probes": probes, "rerank": 1200} for probes in (256, 1024, 2048, 4096)]
+        # only in large categories are buckets probed
+        return [{}, *depths] + (probes if n > 10 * index.SCAN_LIMIT else [])
+
+    def search(self, queries: Floats, categories: Labels, k: int, **setting: Any) -> Ids:
+        found = np.full((len(queries), k), -1, np.int64)
+        for name in np.unique(categories):
+            its = np.flatnonzero(categories == name)
+            found[its] = self.index.search(queries[its], [str(name)], k, **setting).ids
+        return found
+
+
+class Direct(_Ours):
+    """Our index, in all categories."""
+
+    name = "Fashion-16, everywhere"
+
+    @staticmethod
+    def settings(n: int) -> list[Setting]:
+        return [{}] + [{"rerank": rerank} for rerank in (30, 60, 100, 200, 600)]
+
+    def search(self, queries: Floats, categories: Labels, k: int, **setting: Any) -> Ids:
+        return self.index.search(queries, self.index.categories, k, **setting).ids
+
+
+METHODS: tuple[type[Method], ...] = (
+    InCategory, Direct, BinaryFlat, BinaryHash, BinaryMultiHash, BinaryIVF, LSH, FlatIP, HNSW, IVFPQ, Usearch8,
+    Usearch16, Tutorial,
+)  # fmt: skip
+
+
+def source_of(method: type[Method]) -> str:
+    """The code of a method and of what it is made of: a result of other code is not today's."""
+    ours = (index, partition, lsh) if issubclass(method, _Ours) else ()
+    return "".join(map(inspect.getsource, ours)) + "".join(
+        inspect.getsource(kind) for kind in method.__mro__[:-1] if kind.__module__.startswith("benchmarks.")
+    )
