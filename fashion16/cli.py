@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from fashion16 import __version__, cli_collections, cli_explore, cli_index, cli_labels, cli_train
+from fashion16 import __version__, cli_collections, cli_explore, cli_index, cli_labels, cli_reproduce, cli_train
 from fashion16.cli_index import BitsOption, SeedOption
 from fashion16.cli_train import CollectionArgument, SplitOption, build_index
 from fashion16.clothing import ClothingArchive
@@ -43,6 +43,7 @@ app.command("write-back")(cli_labels.write_back)
 app.command("export")(cli_labels.export)
 app.command("import-corrections")(cli_labels.import_corrections)
 app.command("map")(cli_explore.make_map)
+app.command("reproduce")(cli_reproduce.reproduce)
 
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="The collection's name.", metavar="NAME")]
 

@@ -27,12 +27,12 @@ K = 20  # the paper's
 N_BITS = 512
 MAX_N_BITS = 4096
 SEED = 2019  # not the seed of the encoder's rotation: the same one twice would undo it
-# Comparing codes that lie in a row is so quick that all 70,000 take less time than a third of them by buckets, and
-# with higher recall: benchmarks/index_search.py.
-SCAN_LIMIT = 100_000
-# Candidates by Hamming distance that are re-ranked by cosine, in a category of up to RERANK_UP_TO items; of more, it
-# grows with the root of their number, to at most RERANK_MOST: recall@20 0.995 and more, benchmarks/index_search.py.
-RERANK, RERANK_UP_TO, RERANK_MOST = 300, 8192, 1500
+# Comparing codes that lie in a row is quick: all 325,820 of a category take half the time of the third that lies
+# in the most promising buckets, whose codes are gathered first, and recall is higher: benchmarks/index_search.py.
+SCAN_LIMIT = 1_000_000
+# Candidates by Hamming distance that are re-ranked by cosine: a share of the category, at least and at most so many.
+# More find no more: what is then missing was rounded off with the embeddings' 8 bits. benchmarks/index_search.py.
+RERANK, RERANK_SHARE, RERANK_MOST = 500, 0.03, 1000
 BLOCK = 256  # queries whose codes are compared together
 
 
@@ -237,7 +237,7 @@ class CategoryIndex:
 
 def _rerank_for(n: int) -> int:
     """Candidates to re-rank in a category of n items."""
-    return int(RERANK * min(max(1.0, (n / RERANK_UP_TO) ** 0.5), RERANK_MOST / RERANK))
+    return int(min(max(RERANK, RERANK_SHARE * n), RERANK_MOST))
 
 
 def _nearest(

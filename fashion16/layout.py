@@ -10,6 +10,8 @@ data/<collection>/            catalogue.sqlite, embeddings-<encoder>-<side>.npy,
 data/downloads/               data sets as they were fetched
 data/<collection>/selections/  items that somebody picked on one page to look at on another
 data/jobs/<collection>/       what a process that the app started says of itself
+data/reproduction/            what each step of the paper's experiments found
+docs/reproduction.json, .md   all of it, for the Metrics page and for reading
 packs/<collection>/           a collection packed for sharing
 """
 
@@ -26,7 +28,7 @@ DATABASE_VARIABLE = "FASHION16_DATABASE_URL"
 # a name is a folder, a file, a database schema and a part of an address
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 # folders beside those of the collections, and PostgreSQL's own schema
-TAKEN = frozenset({"encoder", "downloads", "jobs", "public"})
+TAKEN = frozenset({"encoder", "downloads", "jobs", "public", "reproduction", "peers"})
 
 
 def check_name(name: str) -> str:
@@ -142,3 +144,23 @@ class Layout:
     def downloads_folder(self) -> Path:
         """Data sets as they were fetched."""
         return self.root / "data" / "downloads"
+
+    @property
+    def reproduction_folder(self) -> Path:
+        """What each step of the paper's experiments found, so that an interrupted run repeats only what is missing."""
+        return self.root / "data" / "reproduction"
+
+    @property
+    def reproduction_file(self) -> Path:
+        """What all of the paper's experiments found."""
+        return self.root / "docs" / "reproduction.json"
+
+    @property
+    def reproduction_page(self) -> Path:
+        """The same for reading."""
+        return self.root / "docs" / "reproduction.md"
+
+    @property
+    def peers_folder(self) -> Path:
+        """What the comparison with other libraries has measured so far."""
+        return self.root / "data" / "peers"

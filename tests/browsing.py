@@ -13,9 +13,7 @@ from tests.server import CHROMIUM_FLAGS, chromium
 DESKTOP, PHONE = {"width": 1400, "height": 1000}, {"width": 390, "height": 844}
 WAIT = 30_000  # milliseconds; a shared machine may be slow
 # Streamlit's own look for the server below the page's address when a link leads straight to a page
-DEEP_LINK_PROBES = tuple(
-    f"/{page}/_stcore/" for page in ("Search", "Correct_labels", "Index_explorer", "Metrics")
-)
+DEEP_LINK_PROBES = tuple(f"/{page}/_stcore/" for page in ("Search", "Correct_labels", "Index_explorer", "Metrics"))
 BAD_WORDS = ("Traceback", "Error", "WARNING", "Warning", "deprecated")
 
 

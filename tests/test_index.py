@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashion16.errors import SearchError, TuningError
-from fashion16.index import BLOCK, SCAN_LIMIT, CategoryIndex, Neighbours
+from fashion16.index import BLOCK, CategoryIndex, Neighbours
 from fashion16.lsh import Floats, RandomHyperplanes, keys_of
 from fashion16.partition import CENTRED_FROM, Partition, Tuning, key_bits_for, to_int8
 from tests.fakes import unit_vectors
@@ -162,12 +162,13 @@ def test_only_the_nearest_codes_are_ranked_again() -> None:
     assert set(partition.ids[hamming < last]) <= set(found) <= set(partition.ids[hamming <= last])
 
 
-def test_a_large_category_is_probed_until_there_are_enough_candidates() -> None:
-    n = SCAN_LIMIT + 5_000
-    index, vectors = make_index(n, ("Coat",))
-    found = index.search(vectors[:5], ["Coat"], k=1)
+def test_a_large_category_is_probed_until_there_are_enough_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fashion16.index.SCAN_LIMIT", 20_000)
+    n = 25_000
+    index, _ = make_index(n, ("Coat",))
+    found = index.search(index.embeddings(range(100, 105)), ["Coat"], k=1)
     assert found.ids[:, 0].tolist() == [100, 101, 102, 103, 104]
-    assert (found.candidates >= SCAN_LIMIT).all()
+    assert (found.candidates >= 20_000).all()
     assert (found.candidates < n).all()
     assert (found.buckets > 0).all()
 
