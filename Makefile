@@ -38,6 +38,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.importing
 	$(BIN)/python -m benchmarks.labelling
 	$(BIN)/python -m benchmarks.label_issues
+	$(BIN)/python -m benchmarks.explorer
 
 bench-peers: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.peers $(if $(QUICK),--quick)

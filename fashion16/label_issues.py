@@ -18,6 +18,7 @@ import faiss
 import h5py
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from fashion16 import sealed
 from fashion16.catalogue_rows import Labels
@@ -162,9 +163,6 @@ def find_label_issues(
     embeddings, labels = embeddings[labels.labels != ""], labels.labelled
     if not (n := len(labels)):
         raise DataError("There are no labels to judge. Give some pictures a label first.")
-    # here, because serving never fits; scikit-learn brings it along
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
     report = progress or (lambda done, total: None)
     names, given = np.unique(labels.labels, return_inverse=True)
     # the products are small: where others used the cores, two threads took ten times as long as one

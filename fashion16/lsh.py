@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.uint8]
@@ -48,7 +49,8 @@ class RandomHyperplanes:
         rng = np.random.default_rng(seed)
         blocks = []
         for start in range(0, n_bits, d):
-            basis, _ = np.linalg.qr(rng.standard_normal((d, d)))
+            with threadpool_limits(1, "blas"):  # threads that wait for each other took seconds on a busy machine
+                basis, _ = np.linalg.qr(rng.standard_normal((d, d)))
             blocks.append(basis[:, : min(d, n_bits - start)])
         planes = np.concatenate(blocks, axis=1)
         return cls(planes.astype(np.float32), np.asarray(mean, np.float32))

@@ -3,22 +3,24 @@
 import streamlit as st
 
 from fashion16.errors import Fashion16Error
-from ui import commands, paper, quality, session, shelf, training
+from ui import commands, paper, peers, quality, session, shelf, training
 from ui import map as map_view
 
-TRAINING, QUALITY, PAPER, MAP = "Training", "Quality", "The paper", "Map"
+TRAINING, QUALITY, PAPER, PEERS, MAP = "Training", "Quality", "The paper", "Peers", "Map"
 
 collection = session.begin("Metrics")
 st.title("Metrics", anchor=False)
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     view = st.segmented_control(
-        "View", (TRAINING, QUALITY, PAPER, MAP), default=TRAINING, required=True, key="view", bind="query-params",
-        label_visibility="collapsed", wrap=True,
+        "View", (TRAINING, QUALITY, PAPER, PEERS, MAP), default=TRAINING, required=True, key="view",
+        bind="query-params", label_visibility="collapsed", wrap=True,
     )  # fmt: skip
     commands.offer(collection)
 try:
     if view == TRAINING:
         training.show(collection)  # a run under way says more than the news
+    elif view == PEERS:
+        peers.show()
     else:
         shelf.news(collection.name)
         {QUALITY: quality.show, PAPER: paper.show, MAP: map_view.show}[str(view)](collection)

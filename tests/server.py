@@ -46,6 +46,8 @@ class Server:
 
     def __enter__(self) -> Server:
         command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.headless", "true"]
+        # watching files for changes makes the end of the server slow
+        command += ["--server.fileWatcherType", "none"]
         command += ["--server.port", str(self.port), *(["--server.address", self.address] if self.address else [])]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(

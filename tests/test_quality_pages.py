@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -202,3 +203,35 @@ def test_suspicion_colours_the_map_once_the_labels_are_ranked(app: AppTest, home
     assert not app.exception
     assert not app.code
     assert "All 400 pictures" in words(app)
+
+
+def test_without_a_comparison_the_page_says_how_to_make_one(app: AppTest) -> None:
+    shown(app, "Peers")
+    assert any("make bench-peers" in element.value for element in app.info)
+
+
+def test_a_comparison_is_shown_by_size_with_the_fastest_of_enough_recall(app: AppTest, home: Workspace) -> None:
+    def point(items: int, method: str, words: str, recall: float, milliseconds: float) -> dict[str, Any]:
+        share = {"value": recall, "low": recall, "high": recall, "n": 50}
+        single = {"milliseconds": milliseconds}
+        measured = {"items": items, "method": method, "words": words, "recall": share, "recall_in_category": None}
+        return measured | {"single": single, "batch": None, "build_seconds": 1.0, "bytes": 1000}
+
+    points = [
+        point(70_000, "faiss A", "slow", 0.995, 2.0),
+        point(70_000, "faiss A", "fast", 0.991, 1.0),
+        point(70_000, "<b>B</b>", "rough", 0.5, 0.1),
+        point(325_820, "faiss A", "fast", 0.992, 3.0),
+    ]
+    notes = [{"items": 70_000, "method": "C", "note": "not built"}]
+    (home.root / "docs").mkdir(exist_ok=True)
+    document = {"points": points, "notes": notes, "machine": {"date": "2026-11-24"}, "aims": []}
+    (home.root / "docs" / "peers.json").write_text(json.dumps(document))
+    shown(app, "Peers")
+    assert app.dataframe[0].value[["method", "setting", "milliseconds"]].values.tolist() == [["faiss A", "fast", 1.0]]
+    captions = "\n".join(element.value for element in app.caption)
+    assert r"Never that good here: \<b\>B\</b\>." in captions
+    assert "C: not built" in captions
+    app.segmented_control(key="peers_size").set_value("325,820").run()
+    assert app.dataframe[0].value["milliseconds"].tolist() == [3.0]
+    assert "C: not built" not in "\n".join(element.value for element in app.caption)

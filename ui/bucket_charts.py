@@ -111,13 +111,12 @@ def bucket_map(sizes: Sizes, cells: Cells, chosen: int | None = None) -> go.Figu
             _outline(figure, cells, bucket, {"color": ACCENT, "width": 1, "dash": "dot"})
         _outline(figure, cells, chosen, {"color": ACCENT, "width": 3})
     styled(figure, 470)
-    figure.update_layout(hovermode="closest", hoverdistance=-1, margin={"t": 8}, clickmode="event+select")
-    frame = {
-        "showticklabels": False, "ticks": "", "showgrid": False, "zeroline": False, "fixedrange": True,
-        "showline": True, "mirror": True, "linecolor": QUIET,
-    }  # fmt: skip
-    figure.update_xaxes(range=[-0.5, columns - 0.5], **frame)
-    figure.update_yaxes(range=[rows - 0.5, -0.5], **frame)
+    figure.update_layout(
+        hovermode="closest", hoverdistance=-1, margin={"t": 8}, clickmode="event+select",
+        plot_bgcolor="rgba(128,128,128,0.12)",  # where the map ends is to be seen on both themes
+    )  # fmt: skip
+    figure.update_xaxes(visible=False, range=[-0.5, columns - 0.5], fixedrange=True)
+    figure.update_yaxes(visible=False, range=[rows - 0.5, -0.5], fixedrange=True)
     return figure
 
 
@@ -292,7 +291,7 @@ def _bar_of(largest: int) -> dict[str, object]:
     return {
         "title": {"text": "pictures in a bucket", "side": "bottom"},
         "orientation": "h",
-        "y": 0,
+        "y": -0.02,
         "yanchor": "top",
         "ypad": 6,
         "tickvals": [float(np.log1p(tick)) for tick in ticks],

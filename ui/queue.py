@@ -63,7 +63,11 @@ def choose(collection: Collection, issues: LabelIssues | None) -> Choice:
             status = _select("Status", [UNDECIDED, DECIDED, EXCLUDED, ANY], "status")
             source = st.text_input("File or address contains", key="source_part", bind="query-params")
             bucket = st.text_input(
-                "Bucket of the index", key="bucket", bind="query-params", placeholder="Bag:17", help="Category:number"
+                "Bucket of the index",
+                key="in_bucket",
+                bind="query-params",
+                placeholder="Bag:17",
+                help="Category:number",
             )
             test_too = st.toggle(
                 "Test pictures, too",

@@ -1,0 +1,76 @@
+"""Our search beside other libraries', as `make bench-peers` measured them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import streamlit as st
+
+from fashion16.workspace import Workspace
+from ui import gallery, peers_charts, tables
+
+GOOD = 0.99
+
+
+def show() -> None:
+    """Recall against speed of each method, at the chosen size, and what they cost."""
+    document = _document()
+    if document is None:
+        st.info(
+            "Not measured yet. `make bench-peers` searches the same embeddings with other libraries; it takes half an "
+            "hour on a quiet machine.",
+            icon=":material/speed:",
+        )
+        return
+    sizes = sorted({int(point["items"]) for point in document["points"]})
+    chosen = st.segmented_control(
+        "Pictures searched", [f"{size:,}" for size in sizes], default=f"{sizes[0]:,}", required=True, key="peers_size",
+        bind="query-params",
+    )  # fmt: skip
+    items = int(str(chosen).replace(",", ""))
+    points = peers_charts.points_of(document, items)
+    synthetic = "" if items <= 70_000 else " Pictures beyond 70,000 are synthetic: real ones’ embeddings, distorted."
+    st.caption(
+        f"{gallery.plain(document['machine'].get('date', ''))} · recall@20 against exact cosine; of what searches one "
+        f"category, within it.{synthetic} Details: docs/peers.md."
+    )
+    st.plotly_chart(
+        peers_charts.recall_speed(points), key="peers_chart", config={"displayModeBar": False},
+        alt=f"Recall and queries a second of {points['method'].nunique()} methods among {items:,} pictures",
+    )  # fmt: skip
+    good = points[points["recall"] >= GOOD].sort_values("milliseconds").drop_duplicates("method")
+    left, right = st.columns([5, 1], vertical_alignment="bottom")
+    left.markdown(f"**The fastest setting of each with a recall of {GOOD:.0%} or more**")
+    with right:
+        tables.csv_button(points, f"peers-{items}", "peers_csv")
+    shown = good[["method", "setting", "recall", "everywhere", "milliseconds", "batch_queries_per_second"]].assign(
+        megabytes=good["bytes"] / 1e6, build=good["build_seconds"]
+    )
+    st.dataframe(
+        shown, hide_index=True, key="peers_table",
+        column_config={
+            "recall": st.column_config.NumberColumn("recall", format="percent"),
+            "everywhere": st.column_config.NumberColumn(
+                "of all", format="percent", help="Recall against the nearest of all pictures, whatever their category."
+            ),
+            "milliseconds": st.column_config.NumberColumn("ms a query", format="%.2f"),
+            "batch_queries_per_second": st.column_config.NumberColumn("a second, 256 at once", format="%.0f"),
+            "megabytes": st.column_config.NumberColumn("MB", format="%.0f"),
+            "build": st.column_config.NumberColumn("seconds to build", format="%.1f"),
+        },
+    )  # fmt: skip
+    missing = sorted(set(points["method"]) - set(good["method"]))
+    if missing:
+        st.caption(f"Never that good here: {gallery.plain(', '.join(missing))}.")
+    for note in document["notes"]:
+        if note["items"] == items:
+            st.caption(f"{gallery.plain(note['method'])}: {gallery.plain(note['note'])}")
+
+
+def _document() -> dict[str, Any] | None:
+    try:
+        found = json.loads((Workspace().root / "docs" / "peers.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.get("points") else None
