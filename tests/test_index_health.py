@@ -24,7 +24,7 @@ def partition_of(codes: Codes, embeddings: Floats | None = None, key_bits: int =
     return Partition.sort(np.arange(n) + 1, codes, rows, hyperplanes, key_bits)
 
 
-def index_of(n: int = 900, d: int = 32, n_bits: int = 64, tunings: dict[str, Tuning] | None = None) -> CategoryIndex:
+def index_of(n: int = 1500, d: int = 32, n_bits: int = 64, tunings: dict[str, Tuning] | None = None) -> CategoryIndex:
     """Items from id 1 in two categories by turns."""
     names = np.array(["Bag", "Coat"])[np.arange(n) % 2]
     return CategoryIndex.build(unit_vectors(n, d, seed=1), np.arange(n) + 1, names, n_bits, seed=5, tunings=tunings)
@@ -143,16 +143,16 @@ def test_an_embedding_of_zeros_is_lost() -> None:
 
 
 def test_copies_find_each_other_and_an_item_behind_more_of_them_than_are_re_ranked_is_lost() -> None:
-    """Item 401 is like 400 copies of another: with three bits off, it is farther from itself than they are."""
-    vectors = np.concatenate([np.repeat(unit_vectors(1, 32, seed=3), 401, axis=0), unit_vectors(299, 32, seed=4)])
-    vectors[400] += unit_vectors(1, 32, seed=6)[0] * 0.02
-    index = CategoryIndex.build(vectors, np.arange(700) + 1, np.array(["Bag"] * 700), 64, seed=5)
+    """Item 601 is like 600 copies of another: with three bits off, it is farther from itself than they are."""
+    vectors = np.concatenate([np.repeat(unit_vectors(1, 32, seed=3), 601, axis=0), unit_vectors(299, 32, seed=4)])
+    vectors[600] += unit_vectors(1, 32, seed=6)[0] * 0.02
+    index = CategoryIndex.build(vectors, np.arange(900) + 1, np.array(["Bag"] * 900), 64, seed=5)
     assert index_health.lost_items(index).tolist() == []
-    code = code_of(index, "Bag", 401).copy()
+    code = code_of(index, "Bag", 601).copy()
     assert np.bitwise_count(code ^ code_of(index, "Bag", 1)).sum() < 3
     code[7] ^= 0b00000111
-    behind = with_codes(index, "Bag", {401: code})
-    assert index_health.lost_items(behind).tolist() == found_by_searches(behind, "Bag") == [401]
+    behind = with_codes(index, "Bag", {601: code})
+    assert index_health.lost_items(behind).tolist() == found_by_searches(behind, "Bag") == [601]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -177,9 +177,9 @@ def test_the_bar_for_lost_items_counts_all_of_the_chosen() -> None:
     damaged = with_codes(index, "Bag", {i: ~code_of(index, "Bag", i) for i in range(1, 601, 2)})
     told: list[tuple[int, int]] = []
     index_health.lost_items(damaged, progress=lambda *done: told.append(done))
-    assert [total for _, total in told] == [900] * len(told)
+    assert [total for _, total in told] == [1500] * len(told)
     assert told == sorted(told)
-    assert told[-1] == (900, 900)
+    assert told[-1] == (1500, 1500)
     assert len(told) >= 4  # Bag's 300 damaged ones in parts, and Coat
 
 

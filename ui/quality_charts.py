@@ -15,9 +15,10 @@ import plotly.graph_objects as go
 
 from ui.charts import ACCENT, PALETTE, QUIET, as_text, styled
 
-RIGHT = "rgba(138,138,138,0.30)"  # the diagonal; reads on both grounds
-NONE = "rgba(138,138,138,0.07)"
-WRONG = ((0.0, "rgba(196,58,107,0.10)"), (1.0, "rgba(196,58,107,0.85)"))  # ACCENT, over either ground
+# cells that hold a number are of one colour on both grounds, and their numbers dark
+NONE, RIGHT = "rgba(138,138,138,0.07)", "#D6D3D5"
+WRONG = ((0.0, "#FAEAF0"), (1.0, "#E77FA3"))
+NUMBER = "#241B20"
 WORDED = 14  # categories whose cells have room for a number
 
 
@@ -53,7 +54,7 @@ def confusion(counts: pd.DataFrame, shares: bool = False, of_label: npt.NDArray[
         y=rows,
         mode="markers+text" if n <= WORDED else "markers",
         text=[word if seen[i, j] else "" for word, i, j in zip(words, rows, columns, strict=True)],
-        textfont={"size": 11},
+        textfont={"size": 11, "color": NUMBER},
         marker={"size": max(6, min(26, 300 // n)), "symbol": "square", "opacity": 0},
         customdata=np.stack([rows, columns], axis=1).tolist(),
         hovertext=[
@@ -61,7 +62,7 @@ def confusion(counts: pd.DataFrame, shares: bool = False, of_label: npt.NDArray[
             for i, j in zip(rows, columns, strict=True)
         ],
         hoverinfo="text",
-        unselected={"marker": {"opacity": 0}, "textfont": {"color": QUIET}},
+        unselected={"marker": {"opacity": 0}, "textfont": {"color": NUMBER}},
         showlegend=False,
     )
     styled(figure, 90 + n * max(14, min(40, 800 // n)), "predicted", "label")
