@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion16 import jobs, locks
+from fashion16 import jobs, locks, quality
 from fashion16.jobs import JobState
 from fashion16.layout import ROOT_VARIABLE
 from fashion16.runs import Run, runs_in
@@ -116,20 +116,23 @@ def test_a_training_that_ends_has_told_all_its_epochs_and_leaves_its_result(home
 
 def test_an_evaluation_tells_its_steps(measurable: Workspace) -> None:
     jobs.start(measurable.job_folder(JOB), ("evaluate", NAME, "--quick"), {ROOT_VARIABLE: str(measurable.root)})
-    seen: dict[str, int] = {}
-
-    def look() -> bool:
-        now = state(measurable)
-        seen[now.step] = max(now.total, seen.get(now.step, 0))
-        return not now.running
-
-    wait(look)
+    wait(lambda: not state(measurable).running)
     ended = state(measurable)
     assert ended.exit_status == 0, ended.log
     assert (ended.step, ended.done, ended.total) == ("Speed", 50, 50)
-    assert seen["Encoding the test pictures"] == 100
     assert "Medians of 50 searches" in ended.log
     assert not measurable.evaluation_file(NAME).exists()
+
+
+def test_each_step_of_an_evaluation_counts_to_its_end(measurable: Workspace) -> None:
+    steps: list[str] = []
+    ends: dict[str, tuple[int, int]] = {}
+    quality.evaluate(
+        measurable, NAME, quick=True, step=steps.append, progress=lambda *done: ends.update({steps[-1]: done})
+    )
+    assert steps[0].lower() == "encoding the test pictures"
+    assert ends[steps[0]] == (100, 100)
+    assert all(done == total for done, total in ends.values())
 
 
 @pytest.fixture

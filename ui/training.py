@@ -111,8 +111,8 @@ def _choose(runs: Sequence[Run], live: frozenset[str]) -> list[str]:
     default = [name for name in names if name in live] or names[:1]
     seen, default_before = st.session_state.get("seen_runs", (names, default))
     if "runs" in st.session_state:
-        # a run that was begun since is shown, beside those that the person has chosen
-        fresh = [name for name in names if name in live and name not in seen]
+        # a run that was begun since is shown, beside those that the person has chosen; a short one may have ended
+        fresh = [name for name in names if name not in seen]
         chosen = [name for name in st.session_state.runs if name in names]
         st.session_state.runs = default if fresh and chosen == default_before else [*chosen, *fresh]
     st.session_state.seen_runs = (names, default)
