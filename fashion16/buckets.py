@@ -6,7 +6,6 @@ search that probes large buckets compares more codes than their number promises.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,12 +17,11 @@ from scipy.stats import binom
 from fashion16.evaluation import Figure
 from fashion16.index import CategoryIndex, K
 from fashion16.lsh import Codes, Floats, RandomHyperplanes, keys_of
-from fashion16.partition import Ids, Partition, Rows, encode
+from fashion16.partition import Ids, Partition, Rows, encode, unit_blocks
 
 Sizes = npt.NDArray[np.int64]
 
 SEED = 16
-BLOCK = 8192  # rows that are unpacked at once: as float32 all of them take four times the memory
 TIE = 1e-5  # cosines nearer than this are the same one, summed in another order
 
 
@@ -173,7 +171,7 @@ def alikeness(partition: Partition, bucket: int | None = None) -> float | None:
     if (n := rows.stop - rows.start) < 2:
         return None
     total = np.zeros(partition.embeddings.shape[1])
-    for _, block in _unpacked(partition, rows.start, rows.stop):
+    for _, block in unit_blocks(partition.embeddings[rows]):
         total += block.sum(axis=0)
     return float(_mean_cosine(total, n))
 
@@ -182,7 +180,7 @@ def bucket_alikeness(partition: Partition) -> Floats:
     """The alikeness of each bucket, shape (2**key_bits,), NaN below two items."""
     sizes, keys = sizes_of(partition), keys_of(partition.codes, partition.key_bits)
     totals = np.zeros((len(sizes), partition.embeddings.shape[1]), np.float32)
-    for start, block in _unpacked(partition, 0, len(partition)):
+    for start, block in unit_blocks(partition.embeddings):
         its, first = np.unique(keys[start : start + len(block)], return_index=True)
         totals[its] += np.add.reduceat(block, first)  # a bucket may go on in the next block
     found = _mean_cosine(totals, np.maximum(sizes, 2))
@@ -250,7 +248,7 @@ def what_if(
     codes = _codes(partition, hyperplanes)
     trial = Partition.sort(partition.ids, codes, partition.embeddings, hyperplanes, key_bits)
     rows = np.random.default_rng(SEED).choice(n, min(queries, n), replace=False)
-    photos = partition.embeddings[rows].astype(np.float32) / partition.lengths[rows, None]
+    photos = partition.unit(rows)
     found = CategoryIndex(hyperplanes, {"": trial}).search(photos, [""], K, n_probes)
     # by similarity and not by id: of items that are equally near to the query, either may be the twentieth
     hits = (found.similarities >= _twentieth(partition, photos)[:, None] - TIE).sum(axis=1)
@@ -271,7 +269,7 @@ def _twentieth(partition: Partition, queries: Floats) -> Floats:
     """The cosine of each query, (q, d), with its twentieth nearest item, or with its farthest of fewer: (q,)."""
     k = min(K, len(partition))
     best = np.full((len(queries), k), -1, np.float32)
-    for _, block in _unpacked(partition, 0, len(partition)):
+    for _, block in unit_blocks(partition.embeddings):
         best = np.partition(np.concatenate([best, queries @ block.T], axis=1), -k, axis=1)[:, -k:]
     farthest: Floats = best.min(axis=1)
     return farthest
@@ -283,13 +281,6 @@ def _codes(partition: Partition, hyperplanes: RandomHyperplanes) -> Codes:
     if first.shape == hyperplanes.planes.shape and np.allclose(first, hyperplanes.planes, atol=1e-4):
         return partition.codes[:, : hyperplanes.n_bits // 8]
     return encode(partition.embeddings, hyperplanes)
-
-
-def _unpacked(partition: Partition, start: int, stop: int) -> Iterator[tuple[int, Floats]]:
-    """The rows from start to stop, of unit length, block by block, each with the row at which it begins."""
-    for at in range(start, stop, BLOCK):
-        rows = slice(at, min(at + BLOCK, stop))
-        yield at, partition.embeddings[rows].astype(np.float32) / partition.lengths[rows, None]
 
 
 def _mean_cosine(total: npt.NDArray[Any], n: int | Sizes) -> npt.NDArray[np.float64]:

@@ -148,7 +148,7 @@ class CategoryIndex:
         result = np.zeros((len(wanted), self.hyperplanes.dimensions), np.float32)
         for partition in self._partitions.values():
             at, rows = _matches(partition.ids, wanted)
-            result[at] = partition.embeddings[rows].astype(np.float32) / partition.lengths[rows, None]
+            result[at] = partition.unit(rows)
         return result[places]
 
     def search(

@@ -100,7 +100,7 @@ def lost_items(index: CategoryIndex, categories: Sequence[str] | None = None, pr
         done += len(partition) - len(doubtful)
         for start in range(0, len(doubtful), SEARCHES):
             rows = doubtful[start : start + SEARCHES]
-            found = searched.search(_unpacked(partition, rows), [name], k=1)
+            found = searched.search(partition.unit(rows), [name], k=1)
             lost.append(partition.ids[rows[found.similarities[:, 0] < SAME]])
             done += len(rows)
             if progress:
@@ -243,9 +243,9 @@ def _equal_chunks(codes: Codes, asked: Codes, chunk_bits: int) -> Rows:
 def _alike(partition: Partition, start: int, stop: int) -> Iterator[tuple[Rows, Rows, Floats]]:
     """The pairs of near-duplicates among these rows, tile by tile: the first's rows, the second's, and cosines."""
     for top in range(start, stop, BLOCK):
-        upper = _unpacked(partition, slice(top, min(top + BLOCK, stop)))
+        upper = partition.unit(slice(top, min(top + BLOCK, stop)))
         for left in range(top, stop, BLOCK):
-            lower = upper if left == top else _unpacked(partition, slice(left, min(left + BLOCK, stop)))
+            lower = upper if left == top else partition.unit(slice(left, min(left + BLOCK, stop)))
             cosines = upper @ lower.T
             first, second = np.nonzero(cosines >= NEAR_DUPLICATE)
             once = first + top < second + left
@@ -268,7 +268,7 @@ def _nearest_others(index: CategoryIndex, ids: Ids, known: Ids, k: int, progress
         rows = np.flatnonzero(np.isin(partition.ids, known))
         for start in range(0, len(rows), BLOCK):
             block = rows[start : start + BLOCK]
-            cosines, at = faiss.knn(queries, _unpacked(partition, block), k + 1, metric=faiss.METRIC_INNER_PRODUCT)
+            cosines, at = faiss.knn(queries, partition.unit(block), k + 1, metric=faiss.METRIC_INNER_PRODUCT)
             found = np.where(at < 0, -1, partition.ids[block[at]])
             cosines[(at < 0) | (found == ids[:, None])] = -np.inf
             both, of_both = np.concatenate([best, cosines], axis=1), np.concatenate([nearest, found], axis=1)
@@ -279,8 +279,3 @@ def _nearest_others(index: CategoryIndex, ids: Ids, known: Ids, k: int, progress
             if progress:
                 progress(done, len(known))
     return np.where(np.isneginf(best), -1, nearest)[:, :k]
-
-
-def _unpacked(partition: Partition, rows: Rows | slice) -> Floats:
-    unit: Floats = partition.embeddings[rows].astype(np.float32) / partition.lengths[rows, None]
-    return unit

@@ -161,6 +161,11 @@ class Layout:
         return self.root / "docs" / "reproduction.md"
 
     @property
+    def peers_file(self) -> Path:
+        """What the comparison with other libraries has found."""
+        return self.root / "docs" / "peers.json"
+
+    @property
     def peers_folder(self) -> Path:
         """What the comparison with other libraries has measured so far."""
         return self.root / "data" / "peers"

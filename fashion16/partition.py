@@ -115,6 +115,11 @@ class Partition:
         blocks = (self.embeddings[start : start + BLOCK] for start in range(0, len(self), BLOCK))
         return np.concatenate([np.zeros(0, np.float32), *map(_lengths, blocks)])
 
+    def unit(self, rows: Rows | slice) -> Floats:
+        """These rows as float32 of unit length, shape (n, d)."""
+        unit: Floats = self.embeddings[rows].astype(np.float32) / self.lengths[rows, None]
+        return unit
+
     def cosines(self, query: Floats, rows: Rows | slice) -> Floats:
         """Cosine of the query, shape (d,), with these rows."""
         # einsum and not @, whose threads would take longer to wake up than these few hundred rows take

@@ -223,7 +223,7 @@ class _Trial:
         chosen = np.random.default_rng(seed).choice(n, max(1, min(n_queries, n)), replace=False)
         rows = np.argsort(partition.ids, kind="stable")[chosen]  # the same items however they lie in buckets
         best = np.full((len(rows), min(K, n - 1)), -np.inf, np.float32)
-        queries = _unpacked(partition, rows)
+        queries = partition.unit(rows)
         for start, block in unit_blocks(partition.embeddings):
             cosines = queries @ block.T
             own = np.flatnonzero((rows >= start) & (rows < start + len(block)))
@@ -235,7 +235,7 @@ class _Trial:
     def measure(self, index: CategoryIndex, n_probes: int | None, tell: _Told) -> dict[str, Any]:
         """Recall and cost of a search with each of the rows, one at a time, as photos come."""
         k = min(K, len(self.partition) - 1)
-        queries, ids = _unpacked(self.partition, self.rows), self.partition.ids[self.rows]
+        queries, ids = self.partition.unit(self.rows), self.partition.ids[self.rows]
         recalls, compared, probed, times = np.zeros((4, len(self.rows)))
         for number, (item_id, last_true) in enumerate(zip(ids, self.last_true, strict=True)):
             began = perf_counter()
@@ -286,8 +286,3 @@ def _shortened(
     key_bits = min(partition.key_bits, n_bits)
     its = Partition.sort(partition.ids, codes[:, : n_bits // 8], partition.embeddings, first, key_bits)
     return CategoryIndex(first, {category: its})
-
-
-def _unpacked(partition: Partition, rows: Rows | slice) -> Floats:
-    unit: Floats = partition.embeddings[rows].astype(np.float32) / partition.lengths[rows, None]
-    return unit

@@ -10,7 +10,6 @@ Needs OpenCV (requirements-train.txt).
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,12 +23,12 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from fashion16.atomic import replacing
 from fashion16.encoder import Encoder
 from fashion16.errors import DataError
 from fashion16.evaluation import SEED
 from fashion16.images import to_network
 from fashion16.importers import Progress
+from fashion16.kept_results import kept
 from fashion16.local_features import (
     Grid,
     Keypoints,
@@ -142,7 +141,10 @@ def run(
     }
 
     def step(name: str, make: Callable[[Share], Any]) -> Any:
-        return _kept(folder / f"sift-{name}.json", key, make, _share_of(name, progress))
+        share = _share_of(name, progress)
+        found = kept(folder / f"sift-{name}.json", key, lambda: make(share)).result
+        share(1.0)
+        return found
 
     def network(pictures: Pictures) -> Floats:
         return encoder.encode(np.stack([to_network(picture, side) for picture in pictures]))
@@ -307,19 +309,3 @@ def _share_of(step: str, progress: Progress | None) -> Share:
     names = list(STEPS)
     before = sum(STEPS[name] for name in names[: names.index(step)])
     return lambda done: progress(round(before + STEPS[step] * min(1.0, done)), 100) if progress else None
-
-
-def _kept(path: Path, key: dict[str, Any], make: Callable[[Share], Any], share: Share) -> Any:
-    """What a step found: from its file where that was made of the same, else made and written there."""
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["key"] == key:
-            share(1.0)
-            return kept["result"]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # not there, or cut off: made anew
-    result = json.loads(json.dumps(make(share)))  # as it will be read
-    with replacing(path) as partial_file:
-        partial_file.write_text(json.dumps({"key": key, "result": result}, indent=1) + "\n", encoding="utf-8")
-    share(1.0)
-    return result

@@ -173,7 +173,7 @@ def test_alikeness_is_the_mean_cosine_of_all_pairs() -> None:
 def test_the_alikeness_of_all_buckets_is_that_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
     partition = small_index().partitions["Bag"]
     each = [buckets.alikeness(partition, bucket) for bucket in range(2**partition.key_bits)]
-    monkeypatch.setattr(buckets, "BLOCK", 7)  # buckets reach over the blocks
+    monkeypatch.setattr("fashion16.partition.BLOCK", 7)  # buckets reach over the blocks
     assert buckets.bucket_alikeness(partition).tolist() == pytest.approx(each, abs=1e-5)
 
 

@@ -9,20 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+from tests.training_runs import HISTORY
 from ui import charts, training_charts
 from ui.training_charts import COLUMNS, EPOCHS, MINUTES, TRAINING, VALIDATION
-
-HISTORY = pd.DataFrame(
-    {
-        "epoch": [0, 1, 2],
-        "accuracy": [0.5, 0.7, 0.9],
-        "learning_rate": [0.001, 0.0005, 0.0],
-        "loss": [2.0, 1.0, 0.5],
-        "seconds": [60.0, 30.0, 90.0],
-        "val_accuracy": [0.4, 0.8, 0.6],
-        "val_loss": [2.5, 1.5, 1.75],
-    }
-)
 
 
 def rows(table: pd.DataFrame, figure: str, part: str, run: str = "one") -> pd.DataFrame:

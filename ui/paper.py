@@ -15,8 +15,6 @@ from fashion16.workspace import Workspace
 from ui import paper_charts, tables
 from ui.quality_sections import draw
 
-REPRODUCTION = "reproduction.json"
-
 
 def show(collection: Collection) -> None:
     """Charts and a table of both, and what makes them hard to compare."""
@@ -100,7 +98,7 @@ def _runs(workspace: Workspace) -> list[dict[str, Any]]:
 def _reproduction(workspace: Workspace) -> dict[str, Any] | None:
     """What a reproduction of the paper's experiments found; None before one was made."""
     try:
-        found = json.loads((workspace.root / "docs" / REPRODUCTION).read_text())
+        found = json.loads((workspace.reproduction_file).read_text())
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None

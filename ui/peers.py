@@ -70,7 +70,7 @@ def show() -> None:
 
 def _document() -> dict[str, Any] | None:
     try:
-        found = json.loads((Workspace().root / "docs" / "peers.json").read_text(encoding="utf-8"))
+        found = json.loads(Workspace().peers_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) and found.get("points") else None
