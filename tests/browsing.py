@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, Request, expect, sync_playwright
 
 from tests.server import CHROMIUM_FLAGS, chromium
 
@@ -43,6 +44,18 @@ def phone(browser: Browser) -> Iterator[Page]:
 def results(page: Page, n: int = 20) -> None:
     """Wait for n results of a search."""
     expect(page.get_by_role("button", name="Search with this")).to_have_count(n, timeout=WAIT)
+
+
+def darkest_part(text: Locator) -> int:
+    """The smallest of red, green and blue of a text on a chart.
+
+    A chart that is being drawn anew throws its texts away, and one that was thrown away has no colour.
+    """
+    expect(text).to_have_css("fill", re.compile(r"\d"), timeout=WAIT)
+    fill = ""
+    while not fill:
+        fill = str(text.evaluate("one => getComputedStyle(one).fill"))
+    return min(int(part) for part in re.findall(r"\d+", fill)[:3])
 
 
 def complaints_of(log: Path) -> list[str]:

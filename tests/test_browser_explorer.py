@@ -16,7 +16,7 @@ from fashion16.index import CategoryIndex
 from fashion16.index_file import read_index, settings_in
 from fashion16.partition import Tuning
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
-from tests.browsing import DESKTOP, PHONE, WAIT, complaints_of, watched
+from tests.browsing import DESKTOP, PHONE, WAIT, complaints_of, darkest_part, watched
 from tests.server import Server
 from ui import bucket_charts
 
@@ -193,7 +193,4 @@ def test_the_dark_theme_has_no_complaints_and_no_dark_words(dark: Page, server: 
         begin(dark, server, query)
         text = dark.locator(".stPlotlyChart .xtick text, .stPlotlyChart .cbaxis text").first
         expect(text).to_be_visible(timeout=WAIT)
-        red, green, blue = (
-            int(part) for part in re.findall(r"\d+", text.evaluate("e => getComputedStyle(e).fill"))[:3]
-        )
-        assert min(red, green, blue) > 120, query
+        assert darkest_part(text) > 120, query
