@@ -13,7 +13,7 @@ import numpy as np
 from fashion16.encoder import Encoder
 from fashion16.index import N_BITS, CategoryIndex, K
 from fashion16.lsh import RandomHyperplanes
-from fashion16.partition import Partition, to_int8
+from fashion16.partition import Partition, to_int16
 from fashion16.synthetic import SyntheticItems, measured_changes
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 
@@ -39,7 +39,7 @@ def main() -> None:
         print(f"\ncategories of {size:,}")
         print("hyperplanes through the middle of   bits  rerank   recall        ms")
         for n_bits in (128, 256, 512, 1024):
-            for rerank in (300, 600, 1000, 2000) if n_bits == N_BITS else (1000,):
+            for rerank in (200, 300, 400, 600, 800, 1000, 2000) if n_bits == N_BITS else (600,):
                 _row(f"the category {n_bits:17}  {rerank:6}", [t.index(n_bits) for t in trials], trials, rerank=rerank)
         for rerank in (300, 1000):
             through = [t.index(N_BITS, collection_mean) for t in trials]
@@ -75,7 +75,7 @@ class _Trial:
                 made = CategoryIndex.build(self.items, ids, np.full(n, "all"), n_bits)
             else:
                 planes = RandomHyperplanes.draw(through, n_bits, 2019)
-                part = Partition.sort(ids, planes.encode(self.items), to_int8(self.items), planes)
+                part = Partition.sort(ids, planes.encode(self.items), to_int16(self.items), planes)
                 made = CategoryIndex(planes, {"all": part})
             self._made = {key: made}  # one at a time: the largest take a gigabyte together
         return self._made[key]

@@ -1,7 +1,7 @@
 """faiss's binary indexes, over our codes.
 
 Codes are compared by Hamming distance; where `rerank` is set, so many candidates are ranked by the cosine of the same
-8-bit embeddings that our index keeps.
+embeddings in 16 bits a value that our index keeps.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 from benchmarks.peer_items import Items
 from benchmarks.peer_knobs import PER_CENTROID, Setting, depths, grid, lists_for, sample, serialised
 from fashion16.lsh import Floats
-from fashion16.partition import key_bits_for
+from fashion16.partition import Stored, key_bits_for
 from fashion16.synthetic import Ids, Labels
 
 
 class _Binary:
-    """A binary index of faiss over our codes, and the 8-bit embeddings to re-rank with."""
+    """A binary index of faiss over our codes, and the stored embeddings to re-rank with."""
 
     slow_build = in_category = False
     batches = True
@@ -27,11 +27,7 @@ class _Binary:
 
     def __init__(self, items: Items, threads: int) -> None:
         self.hyperplanes = items.hyperplanes
-        self.int8 = np.array(items.int8)
-        squares = (
-            np.einsum("nd,nd->n", b, b, dtype=np.int64) for b in np.array_split(self.int8, len(self.int8) // 4096 + 1)
-        )
-        self.lengths = np.sqrt(np.concatenate(list(squares))).astype(np.float32)
+        self.stored = np.array(items.stored)
         codes = np.array(items.codes)
         self.index = self.made(codes)
         self.index.add(codes)
@@ -49,10 +45,10 @@ class _Binary:
     def search(self, queries: Floats, categories: Labels, k: int, rerank: int = 0, **knobs: Any) -> Ids:
         self.tune(**knobs)
         _, found = self.index.search(self.coded(queries), max(rerank, k))
-        return found if rerank <= k else reranked(queries, found, k, self.int8, self.lengths)
+        return found if rerank <= k else reranked(queries, found, k, self.stored)
 
     def bytes(self) -> int:
-        return serialised(self.index) + self.int8.nbytes + self.lengths.nbytes
+        return serialised(self.index) + self.stored.nbytes
 
 
 class BinaryFlat(_Binary):
@@ -146,12 +142,12 @@ class LSH(_Binary):
         return queries
 
 
-def reranked(queries: Floats, candidates: Ids, k: int, int8: Any, lengths: Floats) -> Ids:
-    """The k of each query's candidates (nq, r), -1 for none, whose 8-bit embeddings have the highest cosine."""
+def reranked(queries: Floats, candidates: Ids, k: int, stored: Stored) -> Ids:
+    """The k of each query's candidates (nq, r), -1 for none, whose stored embeddings have the highest cosine."""
     found = np.full((len(queries), k), -1, np.int64)
     for row, (query, its) in enumerate(zip(queries, candidates, strict=True)):
         rows = its[its >= 0]
-        cosines = np.einsum("nd,d->n", int8[rows].astype(np.float32), query) / lengths[rows]
+        cosines = np.vecdot(stored[rows].astype(np.float32), query)
         best = np.argsort(-cosines)[:k] if len(rows) <= 4 * k else _largest(cosines, k)
         found[row, : len(best)] = rows[best]
     return found

@@ -17,12 +17,12 @@ from fashion16.encoder import Encoder, encode_all
 from fashion16.head import Head
 from fashion16.index import N_BITS, SEED, K
 from fashion16.lsh import Codes, Floats, RandomHyperplanes
-from fashion16.partition import Bytes, to_int8
+from fashion16.partition import Stored, to_int16
 from fashion16.synthetic import BLOCK, Ids, Labels, SyntheticItems, exact_neighbours, measured_changes
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 
 CHANGES = 2000  # real pictures whose distortion is measured
-VERSION = 1  # of what is laid out; another one is made anew
+VERSION = 2  # of what is laid out; another one is made anew
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Items:
 
     Attributes:
         folder: real.npy, labels.npy and, where items are synthetic, changes.npy: what they are made of;
-            int8.npy, codes.npy, categories.npy: the items; queries.npy, query_categories.npy, everywhere.npy,
+            stored.npy, codes.npy, categories.npy: the items; queries.npy, query_categories.npy, everywhere.npy,
             in_category.npy: the queries and the exact answers.
     """
 
@@ -44,12 +44,12 @@ class Items:
     @property
     def n(self) -> int:
         """How many items there are."""
-        return len(self.int8)
+        return len(self.stored)
 
     @property
     def dimensions(self) -> int:
         """Length of an embedding."""
-        return int(self.int8.shape[1])
+        return int(self.stored.shape[1])
 
     @property
     def embeddings(self) -> Iterator[Floats]:
@@ -62,9 +62,9 @@ class Items:
         return self._read("changes") if (self.folder / "changes.npy").is_file() else None  # type: ignore[return-value]
 
     @cached_property
-    def int8(self) -> Bytes:
+    def stored(self) -> Stored:
         """The embeddings as the index stores them, shape (n, d)."""
-        return self._read("int8")  # type: ignore[return-value]
+        return self._read("stored")  # type: ignore[return-value]
 
     @cached_property
     def codes(self) -> Codes:
@@ -125,22 +125,22 @@ def lay_out(
     small["mean"] = (total / count).astype(np.float32)
     hyperplanes = RandomHyperplanes.draw(small["mean"], N_BITS, SEED)
     open_memmap = np.lib.format.open_memmap
-    int8 = open_memmap(folder / "int8.npy", mode="w+", dtype=np.int8, shape=(n, d))
+    stored = open_memmap(folder / "stored.npy", mode="w+", dtype=np.int16, shape=(n, d))
     codes = open_memmap(folder / "codes.npy", mode="w+", dtype=np.uint8, shape=(n, N_BITS // 8))
     its_categories = open_memmap(folder / "categories.npy", mode="w+", dtype=np.uint8, shape=(n,))
     number_of = {str(name): number for number, name in enumerate(names)}
 
-    def stored() -> Iterator[tuple[Floats, Labels]]:
+    def all_stored() -> Iterator[tuple[Floats, Labels]]:
         start = 0
         for embeddings, block_labels in _blocks(real, labels, changes, n):
             rows = slice(start, start + len(embeddings))
-            int8[rows] = to_int8(embeddings)
+            stored[rows] = to_int16(embeddings)
             codes[rows] = hyperplanes.encode(embeddings)
             its_categories[rows] = [number_of[str(name)] for name in block_labels]
             start += len(embeddings)
             yield embeddings, block_labels
 
-    truth = exact_neighbours(queries, categories, stored(), K)
+    truth = exact_neighbours(queries, categories, all_stored(), K)
     small |= {"everywhere": truth.everywhere, "in_category": truth.in_category}
     for name, array in small.items():
         np.save(folder / f"{name}.npy", array)

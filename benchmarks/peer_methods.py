@@ -9,12 +9,20 @@ from __future__ import annotations
 import inspect
 from typing import Any, ClassVar, Protocol
 
-import numpy as np
-
 from benchmarks.peer_codes import LSH, BinaryFlat, BinaryHash, BinaryIVF, BinaryMultiHash
 from benchmarks.peer_items import Items
 from benchmarks.peer_knobs import Setting
-from benchmarks.peer_vectors import HNSW, IVFPQ, FlatIP, Tutorial, Usearch8, Usearch16
+from benchmarks.peer_vectors import (
+    HNSW,
+    IVFPQ,
+    FlatIP,
+    HNSWInCategory,
+    Tutorial,
+    Usearch8,
+    Usearch16,
+    UsearchInCategory,
+    in_categories,
+)
 from fashion16 import index, lsh, partition
 from fashion16.index import CategoryIndex
 from fashion16.lsh import Floats
@@ -47,14 +55,16 @@ class _Ours:
 
     def __init__(self, items: Items, threads: int) -> None:
         parts = {
-            name: Partition.hash(ids, items.int8[ids], items.hyperplanes) for name, ids in items.by_category if len(ids)
+            name: Partition.hash(ids, items.stored[ids], items.hyperplanes)
+            for name, ids in items.by_category
+            if len(ids)
         }
         self.index = CategoryIndex(items.hyperplanes, parts)
         for part in parts.values():  # else the first search would make them
-            part.lengths, part.starts  # noqa: B018
+            part.starts  # noqa: B018
 
     def bytes(self) -> int:
-        arrays = ("ids", "codes", "embeddings", "lengths", "starts")
+        arrays = ("ids", "codes", "embeddings", "starts")
         return sum(getattr(part, name).nbytes for part in self.index.partitions.values() for name in arrays)
 
 
@@ -66,17 +76,13 @@ class InCategory(_Ours):
 
     @staticmethod
     def settings(n: int) -> list[Setting]:
-        depths = [{"rerank": rerank} for rerank in (100, 150, 200, 300, 600, 1200, 2400)]
+        depths = [{"rerank": rerank} for rerank in (100, 150, 200, 300, 400, 800, 1200, 2400)]
         probes = [{"n_probes": probes, "rerank": 1200} for probes in (256, 1024, 2048, 4096)]
         # only in large categories are buckets probed
         return [{}, *depths] + (probes if n > 10 * index.SCAN_LIMIT else [])
 
     def search(self, queries: Floats, categories: Labels, k: int, **setting: Any) -> Ids:
-        found = np.full((len(queries), k), -1, np.int64)
-        for name in np.unique(categories):
-            its = np.flatnonzero(categories == name)
-            found[its] = self.index.search(queries[its], [str(name)], k, **setting).ids
-        return found
+        return in_categories(queries, categories, k, lambda its, name: self.index.search(its, [name], k, **setting).ids)
 
 
 class Direct(_Ours):
@@ -86,7 +92,7 @@ class Direct(_Ours):
 
     @staticmethod
     def settings(n: int) -> list[Setting]:
-        return [{}] + [{"rerank": rerank} for rerank in (30, 60, 100, 200, 600)]
+        return [{}] + [{"rerank": rerank} for rerank in (60, 100, 200, 400, 1200)]
 
     def search(self, queries: Floats, categories: Labels, k: int, **setting: Any) -> Ids:
         return self.index.search(queries, self.index.categories, k, **setting).ids
@@ -94,13 +100,14 @@ class Direct(_Ours):
 
 METHODS: tuple[type[Method], ...] = (
     InCategory, Direct, BinaryFlat, BinaryHash, BinaryMultiHash, BinaryIVF, LSH, FlatIP, HNSW, IVFPQ, Usearch8,
-    Usearch16, Tutorial,
+    Usearch16, HNSWInCategory, UsearchInCategory, Tutorial,
 )  # fmt: skip
 
 
 def source_of(method: type[Method]) -> str:
     """The code of a method and of what it is made of: a result of other code is not today's."""
     ours = (index, partition, lsh) if issubclass(method, _Ours) else ()
-    return "".join(map(inspect.getsource, ours)) + "".join(
+    functions = (in_categories,) if method.in_category else ()
+    return "".join(map(inspect.getsource, (*ours, *functions))) + "".join(
         inspect.getsource(kind) for kind in method.__mro__[:-1] if kind.__module__.startswith("benchmarks.")
     )

@@ -259,7 +259,7 @@ def what_if(
         n_probes=n_probes,
         sizes=sizes_of(trial),
         figures=figures(sizes_of(trial)),
-        bytes_per_item=n_bits // 8 + d + partition.ids.itemsize,
+        bytes_per_item=n_bits // 8 + d * partition.embeddings.itemsize + partition.ids.itemsize,
         recall_at_20=Figure.mean(hits / min(K, n)),
         candidates=float(found.candidates.mean()),
     )

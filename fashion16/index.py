@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from fashion16.errors import SearchError
 from fashion16.lsh import Floats, Keys, RandomHyperplanes, pack, probe_order
-from fashion16.partition import AUTOMATIC, Bytes, Ids, Partition, Rows, Tuning, to_int8
+from fashion16.partition import AUTOMATIC, Ids, Partition, Rows, Stored, Tuning, to_int16
 
 # One query gives threads nothing to share, and faiss's would go on spinning where the encoder's need the cores:
 # on two cores the next picture took a quarter longer to encode.
@@ -30,9 +30,10 @@ SEED = 2019  # not the seed of the encoder's rotation: the same one twice would 
 # Comparing codes that lie in a row is quick: all 325,820 of a category take half the time of the third that lies
 # in the most promising buckets, whose codes are gathered first, and recall is higher: benchmarks/index_search.py.
 SCAN_LIMIT = 1_000_000
-# Candidates by Hamming distance that are re-ranked by cosine: a share of the category, at least and at most so many.
-# More find no more: what is then missing was rounded off with the embeddings' 8 bits. benchmarks/index_search.py.
-RERANK, RERANK_SHARE, RERANK_MOST = 500, 0.03, 1000
+# Candidates by Hamming distance that are re-ranked by cosine. Recall@20 is 0.999 in categories of 7,000, 0.992 of
+# 32,582 and 0.998 of 325,820; of the middle ones 400 would leave it below 0.99: benchmarks/index_search.py.
+RERANK = 600
+FIRST = 32  # candidates of each category that tell whether a search of several should re-rank more of it
 BLOCK = 256  # queries whose codes are compared together
 
 
@@ -164,8 +165,7 @@ class CategoryIndex:
         Args:
             n_probes: buckets to probe in each category; None for as many as are pinned of it, else to decide by
                 its size: a small one is scanned, in a large one buckets are probed until there are enough candidates.
-            rerank: candidates per category, by Hamming distance, whose cosines are computed; None to decide by
-                its size.
+            rerank: candidates per category, by Hamming distance, whose cosines are computed; None for RERANK.
 
         Raises:
             SearchError: a category that the index does not have, or k or n_probes below 1.
@@ -178,26 +178,19 @@ class CategoryIndex:
         if k < 1 or (n_probes is not None and n_probes < 1):
             raise SearchError(f"k and n_probes must be at least 1, received {k} and {n_probes}.")
         found = Neighbours(np.full((nq, k), -1, np.float32), np.full((nq, k), -1, np.int64), *np.zeros((2, nq), int))
+        searched = [(partitions[name], self.tuning(name).n_probes if n_probes is None else n_probes) for name in chosen]
         for start in range(0, nq, BLOCK):
-            block = queries[start : start + BLOCK]
-            parts: list[list[tuple[Floats, Ids]]] = [[] for _ in block]
-            for name in chosen:
-                partition = partitions[name]
-                probes = self.tuning(name).n_probes if n_probes is None else n_probes
-                most = max(rerank or _rerank_for(len(partition)), k)
-                for row, (nearest, n_candidates, n_buckets) in enumerate(_nearest(partition, block, probes, most)):
-                    parts[row].append((partition.cosines(block[row], nearest), partition.ids[nearest]))
-                    found.candidates[start + row] += n_candidates
-                    found.buckets[start + row] += n_buckets
-            for row, its in enumerate(parts, start=start):
-                similarities, ids = zip(*its, strict=True) if its else ((), ())
-                _keep_best(found, row, *_joined(similarities, ids))
+            looks = _looks(queries[start : start + BLOCK], searched, k, max(rerank or RERANK, k))
+            for row, its in enumerate(looks, start=start):
+                found.candidates[row] = sum(look.candidates for look in its)
+                found.buckets[row] = sum(look.buckets for look in its)
+                _keep_best(found, row, its)
         return found
 
     def add(self, ids: Ids, embeddings: Floats, category: str) -> None:
         """Add items with their embeddings (n, d) to a category, made when it is new."""
         with self._lock:
-            self._partitions = self._with(self._partitions, category, ids, to_int8(embeddings))
+            self._partitions = self._with(self._partitions, category, ids, to_int16(embeddings))
 
     def remove(self, ids: Iterable[int]) -> None:
         """Take items out; ids that are not in the index are ignored."""
@@ -223,7 +216,7 @@ class CategoryIndex:
             self._partitions = remaining
 
     def _with(
-        self, partitions: dict[str, Partition], category: str, ids: Ids, embeddings: Bytes
+        self, partitions: dict[str, Partition], category: str, ids: Ids, embeddings: Stored
     ) -> dict[str, Partition]:
         if len(ids) == 0:
             return partitions
@@ -235,14 +228,42 @@ class CategoryIndex:
         return {**partitions, category: new}
 
 
-def _rerank_for(n: int) -> int:
-    """Candidates to re-rank in a category of n items."""
-    return int(min(max(RERANK, RERANK_SHARE * n), RERANK_MOST))
+class _Look(NamedTuple):
+    """What one query has found in one partition, in no order; codes compared, and buckets that they lie in."""
+
+    similarities: Floats
+    ids: Ids
+    candidates: int
+    buckets: int
 
 
-def _nearest(
-    partition: Partition, queries: Floats, n_probes: int | None, most: int
-) -> Iterator[tuple[Rows | slice, int, int]]:
+def _looks(
+    queries: Floats, searched: Sequence[tuple[Partition, int | None]], k: int, rerank: int
+) -> Iterator[list[_Look]]:
+    """For each query what it finds in each partition, of which so many buckets are probed.
+
+    In several partitions a query first re-ranks its few nearest of each, and then as many as it should of those
+    partitions alone that have one of the k best: most have nothing to show it.
+    """
+    once = len(searched) <= 1
+    found = [
+        list(_look(queries, partition, n_probes, rerank if once else max(FIRST, k))) for partition, n_probes in searched
+    ]
+    if not once:
+        kth = [_kth(np.concatenate([look.similarities for look in its]), k) for its in zip(*found, strict=True)]
+        for (partition, n_probes), its in zip(searched, found, strict=True):
+            rows = [row for row, look in enumerate(its) if look.similarities.max(initial=-2) >= kth[row]]
+            for row, look in zip(rows, _look(queries[rows], partition, n_probes, rerank), strict=True):
+                its[row] = look
+    return map(list, zip(*found, strict=True)) if found else iter([[]] * len(queries))
+
+
+def _look(queries: Floats, partition: Partition, n_probes: int | None, most: int) -> Iterator[_Look]:
+    for query, (rows, candidates, buckets) in zip(queries, _nearest(partition, queries, n_probes, most), strict=True):
+        yield _Look(partition.cosines(query, rows), partition.ids[rows], candidates, buckets)
+
+
+def _nearest(partition: Partition, queries: Floats, n_probes: int | None, most: int) -> Iterator[tuple[Rows, int, int]]:
     """For each query, the rows whose codes are nearest to its own, in no order, at most so many.
 
     With them, how many codes were compared, and the buckets that they lie in, 0 for all of them.
@@ -252,7 +273,7 @@ def _nearest(
     codes = pack(projections)
     if n_probes is None and n <= SCAN_LIMIT:
         if n <= most:
-            yield from [(slice(None), n, 0)] * len(queries)
+            yield from [(np.arange(n), n, 0)] * len(queries)
         else:
             _, nearest = faiss.knn_hamming(codes, partition.codes, most, variant="mc")
             yield from ((rows, n, 0) for rows in nearest)
@@ -280,13 +301,20 @@ def _candidates(partition: Partition, projection: Floats, n_probes: int | None) 
     return rows, len(probed)
 
 
-def _joined(similarities: Iterable[Floats], ids: Iterable[Ids]) -> tuple[Floats, Ids]:
-    return np.concatenate([np.zeros(0, np.float32), *similarities]), np.concatenate([np.zeros(0, np.int64), *ids])
+def _kth(similarities: Floats, k: int) -> float:
+    """The k-th highest; where there are no more than k, less than all."""
+    return float(np.partition(similarities, -k)[-k]) if len(similarities) > k else -np.inf
 
 
-def _keep_best(found: Neighbours, row: int, similarities: Floats, ids: Ids) -> None:
+def _keep_best(found: Neighbours, row: int, looks: Sequence[_Look]) -> None:
+    if not looks:
+        return
+    similarities = np.concatenate([look.similarities for look in looks])
+    ids = np.concatenate([look.ids for look in looks])
+    k = found.ids.shape[1]
+    near = np.flatnonzero(similarities >= _kth(similarities, k))
     # by similarity, ties by id, so that the same search always has the same answer
-    best = np.lexsort((ids, -similarities))[: found.ids.shape[1]]
+    best = near[np.lexsort((ids[near], -similarities[near]))[:k]]
     found.similarities[row, : len(best)] = np.minimum(similarities[best], 1.0)
     found.ids[row, : len(best)] = ids[best]
 

@@ -5,7 +5,8 @@
                       pinned of a category; older files lack it
     /planes, /mean    the hyperplanes; stored, because another numpy might draw others from the seed
     /<category>/      ids, codes, embeddings, and the point that its hyperplanes go through; attribute: key_bits.
-                      Files of version 1 have one for all categories, /mean
+                      Files of version 1 have one point for all categories, /mean; up to version 2 embeddings are
+                      int8, each row scaled to its own largest value
 
 Categories and tunings are JSON. A category's name may hold any character, a slash too, so the group's name is the
 percent-encoded one.
@@ -21,6 +22,8 @@ from typing import Any
 from urllib.parse import quote
 
 import h5py
+import numpy as np
+import numpy.typing as npt
 
 from fashion16 import sealed
 from fashion16.errors import (
@@ -34,12 +37,12 @@ from fashion16.errors import (
 )
 from fashion16.index import MAX_N_BITS, N_BITS, SEED, CategoryIndex
 from fashion16.lsh import RandomHyperplanes
-from fashion16.partition import AUTOMATIC, Partition, Tuning
+from fashion16.partition import AUTOMATIC, Partition, Stored, Tuning, to_int16
 from fashion16.projection import ROTATION_SEED
 from fashion16.sealed import Seal
 
 FORMAT = "fashion16-index"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 # what h5py, JSON and our own constructors raise about what lies in a file that is sealed
 UNREADABLE = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, TuningError)
 
@@ -153,7 +156,7 @@ def read_index(path: Path, encoder_digest: str | None = None) -> tuple[CategoryI
                 partitions[category] = Partition(
                     group["ids"][:],
                     group["codes"][:],
-                    group["embeddings"][:],
+                    _stored(group["embeddings"][:]),
                     int(group.attrs["key_bits"]),
                     hyperplanes.around(centre),
                 )
@@ -179,6 +182,13 @@ def settings_in(path: Path) -> IndexSettings:
     except (*UNREADABLE, IndexFileError):
         return IndexSettings()
     return found
+
+
+def _stored(rows: npt.NDArray[Any]) -> Stored:
+    if rows.dtype == np.int16:
+        return rows
+    wide = rows.astype(np.float32)
+    return to_int16(wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1))
 
 
 def _tunings(file: h5py.File) -> dict[str, Tuning]:

@@ -22,7 +22,7 @@ from fashion16.search import NEAR_DUPLICATE
 SEED = 16
 BLOCK = 4096
 SEARCHES = 128  # between two calls of progress
-SAME = 1 - 1e-5  # the cosine of an embedding with itself, however it is summed
+SAME = 1 - 1e-4  # the cosine of a stored embedding with itself: rounding leaves its length at almost 1
 # Products of bits that are summed for their correlations, a second's work: all items of 38,000 where codes have 512
 # bits, and of more items so many.
 PRODUCTS = 10**10

@@ -20,7 +20,7 @@ from fashion16.importers import Progress
 from fashion16.index import N_BITS, SEED, CategoryIndex, K
 from fashion16.lsh import Floats, RandomHyperplanes
 from fashion16.paper_experiments import Pictures, labels_of, precisions, without
-from fashion16.partition import Bytes, Partition, to_int8
+from fashion16.partition import Partition, Stored, to_int16
 from fashion16.search import Searcher
 from fashion16.synthetic import BLOCK, Block, SyntheticItems, exact_neighbours
 
@@ -61,7 +61,7 @@ class Gallery:
     @classmethod
     def synthetic(cls, items: SyntheticItems, progress: Progress | None = None) -> Gallery:
         """Synthetic items, and an index of them; never is more than one block of them in memory as float32."""
-        rows: dict[str, list[Bytes]] = {}
+        rows: dict[str, list[Stored]] = {}
         ids: dict[str, list[Ids]] = {}
         all_labels: list[Labels] = []
         total: npt.NDArray[np.float64] = np.zeros(1)
@@ -70,7 +70,7 @@ class Gallery:
             total = total + embeddings.sum(axis=0, dtype=np.float64)
             for name in np.unique(labels):
                 its = np.flatnonzero(labels == name)
-                rows.setdefault(str(name), []).append(to_int8(embeddings[its]))
+                rows.setdefault(str(name), []).append(to_int16(embeddings[its]))
                 ids.setdefault(str(name), []).append(start + its)
             all_labels.append(labels)
             start += len(labels)

@@ -1,6 +1,6 @@
 """One query followed through the buckets of its category, and recall against what a search costs.
 
-The truth is the exact cosine of the stored 8-bit embeddings: what is lost to rounding them is not seen here, what is
+The truth is the exact cosine of the stored embeddings: what is lost to rounding them is not seen here, what is
 lost to hashing them is. Query-directed probing: Lv et al., "Multi-probe LSH", VLDB 2007.
 """
 
@@ -261,7 +261,7 @@ def _nearest(partition: Partition, embedding: Floats, k: int, leave_out: int | N
     """The rows with the largest cosine, largest first, and their cosines: (k,) each, or fewer."""
     cosines = np.empty(len(partition), np.float32)
     for start in range(0, len(partition), BLOCK):
-        cosines[start : start + BLOCK] = partition.cosines(embedding, slice(start, start + BLOCK))
+        cosines[start : start + BLOCK] = partition.unit(slice(start, start + BLOCK)) @ embedding
     rows = np.lexsort((partition.ids, -cosines))
     if leave_out is not None:
         rows = rows[partition.ids[rows] != leave_out]

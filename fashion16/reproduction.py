@@ -218,7 +218,7 @@ class _Work:
         file = self.workspace.embeddings_file(
             self.opened.name, self.opened.searcher.encoder.digest, self.opened.searcher.side
         )
-        return "float32" if file.is_file() else "the index, 8 bits a value"
+        return "float32" if file.is_file() else "the index, 16 bits a value"
 
     @cached_property
     def _measured_on(self) -> dict[str, Any]:

@@ -180,7 +180,7 @@ class Workspace(Layout):
     def stored_embeddings(self, collection: str, encoder_digest: str) -> tuple[npt.NDArray[np.int64], Floats, int]:
         """Ids (n,), embeddings (n, d) and the pictures' side, without a pass of the network.
 
-        From the file that `embed` wrote, else from the index, which keeps them in 8 bits.
+        From the file that `embed` wrote, else from the index, which keeps them in 16 bits a value.
 
         Raises:
             IndexFileError: neither is there, or the index is damaged or was made with another encoder.

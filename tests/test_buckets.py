@@ -13,7 +13,7 @@ from fashion16.collection import Collection
 from fashion16.errors import SearchError
 from fashion16.index import CategoryIndex
 from fashion16.lsh import Floats, RandomHyperplanes, keys_of
-from fashion16.partition import Partition, Tuning, to_int8
+from fashion16.partition import Partition, Tuning, to_int16
 from tests.fakes import unit_vectors
 
 SIZES: Sizes = np.array([4, 0, 1, 3])
@@ -28,7 +28,7 @@ def partition_of(keys: list[int], embeddings: Floats, key_bits: int) -> Partitio
     """Items from id 1 that lie in these buckets."""
     codes = (np.array(keys, np.uint8) << (8 - key_bits))[:, None]
     hyperplanes = RandomHyperplanes.draw(np.zeros(embeddings.shape[1], np.float32), 8, 1)
-    return Partition.sort(np.arange(len(keys)) + 1, codes, to_int8(embeddings), hyperplanes, key_bits)
+    return Partition.sort(np.arange(len(keys)) + 1, codes, to_int16(embeddings), hyperplanes, key_bits)
 
 
 def test_figures_are_those_worked_out_by_hand() -> None:
@@ -194,7 +194,7 @@ def test_a_trial_is_the_index_that_would_be_built_of_the_same_embeddings() -> No
     assert found.sizes.tolist() == buckets.sizes_of(its).tolist()
     assert found.figures == buckets.figures(buckets.sizes_of(its))
     assert buckets.rebucket(partition, its.key_bits, 8).tolist() == found.sizes.tolist()
-    assert found.bytes_per_item == 64 // 8 + 16 + 8
+    assert found.bytes_per_item == 64 // 8 + 2 * 16 + 8
     # all 300 are re-ranked by their cosine, so nothing can be missed
     assert (found.recall_at_20.value, found.recall_at_20.n, found.candidates) == (1, 60, 300)
 

@@ -166,10 +166,10 @@ def test_what_if_begins_with_todays_settings_and_shows_other_ones_beside(app: Ap
     app.select_slider(key="n_bits").set_value(128).run()
     assert not app.exception
     assert cards(app)["Buckets"] == "32"
-    assert cards(app)["Bytes a picture"] == f"{128 // 8 + 256 + 8}"
+    assert cards(app)["Bytes a picture"] == f"{128 // 8 + 512 + 8}"
     changed = {metric.label: metric.delta for metric in app.metric}
     assert changed["Buckets"] == f"+{32 - 2**partition.key_bits} from {2**partition.key_bits}"
-    assert changed["Bytes a picture"] == "-48 from 328"
+    assert changed["Bytes a picture"] == "-48 from 584"
     expected = buckets.what_if(partition, 128, 5, 2019)
     assert cards(app)["Candidates"] == f"{expected.figures.expected_candidates:,.0f}"
     assert index_of(home).hyperplanes.n_bits == 512

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashion16.errors import SearchError, TuningError
-from fashion16.index import BLOCK, CategoryIndex, Neighbours
+from fashion16.index import BLOCK, FIRST, RERANK, CategoryIndex, Neighbours
 from fashion16.lsh import Floats, RandomHyperplanes, keys_of
-from fashion16.partition import CENTRED_FROM, Partition, Tuning, key_bits_for, to_int8
+from fashion16.partition import CENTRED_FROM, Partition, Tuning, key_bits_for, to_int16
 from tests.fakes import unit_vectors
 
 D = 16
@@ -28,9 +28,8 @@ def make_index(n: int, categories: tuple[str, ...] = ("Coat", "Dress"), seed: in
 
 
 def exact(index: CategoryIndex, queries: Floats, category: str) -> Floats:
-    """Cosines of the queries with the int8 rows of the category, (nq, n), worked out the plain way."""
-    rows = index.partitions[category].embeddings.astype(np.float64)
-    return queries @ (rows / np.linalg.norm(rows, axis=1, keepdims=True)).T
+    """Cosines of the queries with the stored rows of the category, (nq, n), worked out the plain way."""
+    return queries @ (index.partitions[category].embeddings.astype(np.float64) / 32767).T
 
 
 def found_ids(found: Neighbours, row: int = 0) -> list[int]:
@@ -129,7 +128,7 @@ def test_an_empty_index_has_no_categories() -> None:
 def test_more_probes_find_more_and_all_probes_find_everything(n: int, key_bits: int, seed: int) -> None:
     vectors, query = unit_vectors(n, D, seed), unit_vectors(1, D, seed + 1)
     hyperplanes = RandomHyperplanes.draw(vectors.mean(axis=0), 64, seed)
-    partition = Partition.sort(np.arange(n), hyperplanes.encode(vectors), to_int8(vectors), hyperplanes, key_bits)
+    partition = Partition.sort(np.arange(n), hyperplanes.encode(vectors), to_int16(vectors), hyperplanes, key_bits)
     index = CategoryIndex(hyperplanes, {"Coat": partition})
     cosines = dict(zip(partition.ids.tolist(), exact(index, query, "Coat")[0], strict=True))
     seen, count = set[int](), 0
@@ -173,15 +172,17 @@ def test_a_large_category_is_probed_until_there_are_enough_candidates(monkeypatc
     assert (found.buckets > 0).all()
 
 
-def test_int8_changes_cosines_by_three_ten_thousandths_on_average() -> None:
+def test_int16_changes_cosines_by_less_than_a_hundred_thousandth_on_average() -> None:
     vectors = unit_vectors(500, 256, seed=2)
-    rows = to_int8(vectors).astype(np.float64)
-    cosines = vectors[:50] @ (rows / np.linalg.norm(rows, axis=1, keepdims=True)).T
-    changes = np.abs(cosines - vectors[:50] @ vectors.T)
-    assert 0.0003 <= changes.mean() < 0.0004
-    assert changes.max() < 0.003
-    assert np.abs(to_int8(vectors)).max(axis=1).tolist() == [127] * 500
-    assert to_int8(np.zeros((1, 4), np.float32)).tolist() == [[0, 0, 0, 0]]
+    cosines = vectors[:50].astype(np.float64) @ (to_int16(vectors).astype(np.float64) / 32767).T
+    changes = np.abs(cosines - vectors[:50].astype(np.float64) @ vectors.T)
+    assert 0.000005 <= changes.mean() < 0.00001
+    assert changes.max() < 0.00005
+
+
+def test_int16_holds_all_that_a_unit_vector_can_be() -> None:
+    extremes = np.array([[1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 0], [1.0000001, 0, 0, 0]], np.float32)
+    assert to_int16(extremes).tolist() == [[32767, 0, 0, 0], [0, -32767, 0, 0], [0, 0, 0, 0], [32767, 0, 0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -563,8 +564,32 @@ def test_a_moved_item_is_hashed_as_those_of_its_new_category() -> None:
 def test_many_queries_at_once_find_what_each_finds_alone() -> None:
     index, vectors = make_index(2000)
     queries = unit_vectors(BLOCK + 44, D, seed=9)
-    for n_probes in (None, 3):
+    for n_probes in (None, 3):  # of both categories some of the queries re-rank one alone
         together = index.search(queries, ["Coat", "Dress"], k=5, n_probes=n_probes, rerank=40)
         for row in (0, BLOCK - 1, BLOCK, BLOCK + 43):
             alone = index.search(queries[row : row + 1], ["Coat", "Dress"], k=5, n_probes=n_probes, rerank=40)
             assert_same_neighbours(alone, Neighbours(*(part[row : row + 1] for part in together)))
+
+
+def test_of_several_categories_those_with_something_to_show_are_re_ranked_as_far_as_one_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vectors, names = crowded(900, seed=3)
+    index = CategoryIndex.build(vectors, np.arange(1800), names, n_bits=16)  # so few that the first look misses some
+    queries = vectors[[0, 5, 900, 905]]
+    alone = [index.search(queries[i : i + 1], [["Coat", "Dress"][i // 2]], k=20) for i in range(4)]
+    looked: list[tuple[int, int]] = []
+    cosines = Partition.cosines
+    monkeypatch.setattr(
+        Partition,
+        "cosines",
+        lambda its, query, rows: looked.append((its.ids.min(), len(rows))) or cosines(its, query, rows),
+    )
+    together = index.search(queries, ["Coat", "Dress"], k=20)
+    for row, its in enumerate(alone):
+        assert found_ids(together, row) == found_ids(its)
+    assert together.candidates.tolist() == [1800] * 4
+    few = max(FIRST, 20)
+    assert sorted(looked) == sorted([(first, few) for first in (0, 900)] * 4 + [(0, RERANK)] * 2 + [(900, RERANK)] * 2)
+    first_looks = [index.search(queries[i : i + 1], [["Coat", "Dress"][i // 2]], k=20, rerank=few) for i in range(4)]
+    assert any(found_ids(first) != found_ids(its) for first, its in zip(first_looks, alone, strict=True))

@@ -28,7 +28,7 @@ from fashion16.errors import (
 from fashion16.index import CategoryIndex
 from fashion16.index_file import IndexHeader, IndexSettings, read_index, settings_in, write_index
 from fashion16.lsh import RandomHyperplanes
-from fashion16.partition import Partition, Tuning, to_int8
+from fashion16.partition import Partition, Tuning, to_int16
 from fashion16.sealed import SEAL_BYTES
 from tests.conftest import REPOSITORY
 from tests.fakes import FakeEncoder, reseal, unit_vectors
@@ -247,7 +247,7 @@ def test_any_hdf5_tool_can_read_the_file(file: Path) -> None:
 def test_the_seal_is_the_digest_of_what_follows_it(file: Path) -> None:
     data = file.read_bytes()
     digest = hashlib.sha256(data[SEAL_BYTES:]).hexdigest()
-    assert data[:SEAL_BYTES].rstrip(b"\0").decode() == f"fashion16-index 2 {digest}\n"
+    assert data[:SEAL_BYTES].rstrip(b"\0").decode() == f"fashion16-index 3 {digest}\n"
 
 
 def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_another_program_s_hdf5_file_is_foreign(tmp_path: Path) -> None:
 
 def test_a_newer_file_says_to_update(file: Path) -> None:
     data = file.read_bytes()
-    file.write_bytes(data.replace(b"fashion16-index 2 ", b"fashion16-index 3 ", 1))
+    file.write_bytes(data.replace(b"fashion16-index 3 ", b"fashion16-index 4 ", 1))
     with pytest.raises(NewerIndexError, match=r"newer Fashion-16. Update Fashion-16, or make it again"):
         read_index(file)
 
@@ -394,12 +394,32 @@ def test_a_file_of_version_1_is_searched_by_the_hyperplanes_that_it_was_made_wit
     path = tmp_path / "old.h5"
     vectors = unit_vectors(400, 16, seed=8)
     hyperplanes = RandomHyperplanes.draw(vectors.mean(axis=0), 32, 1)
-    partition = Partition.sort(np.arange(400), hyperplanes.encode(vectors), to_int8(vectors), hyperplanes)
+    partition = Partition.sort(np.arange(400), hyperplanes.encode(vectors), to_int16(vectors), hyperplanes)
     write_index(path, CategoryIndex(hyperplanes, {"Coat": partition}), HEADER)
     with h5py.File(path, "r+") as file:
         del file["category Coat/centre"]
-    path.write_bytes(path.read_bytes().replace(b"fashion16-index 2 ", b"fashion16-index 1 ", 1))
+    path.write_bytes(path.read_bytes().replace(b"fashion16-index 3 ", b"fashion16-index 1 ", 1))
     reseal(path)
     read, _ = read_index(path)
     assert np.array_equal(read.partitions["Coat"].hyperplanes.mean, hyperplanes.mean)
+    assert read.search(vectors[:3], ["Coat"], k=1).ids[:, 0].tolist() == [0, 1, 2]
+
+
+def test_the_embeddings_of_a_file_of_version_2_had_8_bits_a_value(tmp_path: Path) -> None:
+    path = tmp_path / "old.h5"
+    vectors = unit_vectors(400, 16, seed=8)
+    vectors[7] = 0  # a picture without direction stays one
+    index = CategoryIndex.build(vectors, np.arange(400), np.array(["Coat"] * 400), n_bits=32)
+    write_index(path, index, HEADER)
+    with h5py.File(path, "r+") as file:
+        rows = file["category Coat/embeddings"][:]
+        del file["category Coat/embeddings"]
+        largest = np.abs(rows).max(axis=1, keepdims=True)
+        file["category Coat/embeddings"] = np.rint(rows / np.maximum(largest, 1) * 127).astype(np.int8)
+    path.write_bytes(path.read_bytes().replace(b"fashion16-index 3 ", b"fashion16-index 2 ", 1))
+    reseal(path)
+    read, _ = read_index(path)
+    assert read.partitions["Coat"].embeddings.dtype == np.int16
+    assert np.array_equal(read.partitions["Coat"].codes, index.partitions["Coat"].codes)
+    assert np.abs(read.embeddings(np.arange(400)) - vectors).max() < 0.005
     assert read.search(vectors[:3], ["Coat"], k=1).ids[:, 0].tolist() == [0, 1, 2]

@@ -12,14 +12,14 @@ from fashion16.collection import Collection
 from fashion16.errors import SearchError
 from fashion16.index import CategoryIndex
 from fashion16.lsh import Codes, Floats, RandomHyperplanes, keys_of
-from fashion16.partition import Ids, Partition, Tuning, to_int8
+from fashion16.partition import Ids, Partition, Tuning, to_int16
 from tests.fakes import unit_vectors
 
 
 def partition_of(codes: Codes, embeddings: Floats | None = None, key_bits: int = 0) -> Partition:
     """Items from id 1 with these codes, and hyperplanes that do not matter."""
     n, d = len(codes), 4 if embeddings is None else embeddings.shape[1]
-    rows = to_int8(unit_vectors(n, d, seed=1) if embeddings is None else embeddings)
+    rows = to_int16(unit_vectors(n, d, seed=1) if embeddings is None else embeddings)
     hyperplanes = RandomHyperplanes.draw(np.zeros(d, np.float32), 8 * codes.shape[1], seed=1)
     return Partition.sort(np.arange(n) + 1, codes, rows, hyperplanes, key_bits)
 
@@ -103,7 +103,7 @@ def found_by_searches(index: CategoryIndex, category: str) -> list[int]:
     """The items that one search each does not find: what lost_items promises, done the long way."""
     ids = index.partitions[category].ids.tolist()
     best = [index.search(index.embeddings([item_id]), [category], 1).similarities[0, 0] for item_id in ids]
-    return sorted(item_id for item_id, cosine in zip(ids, best, strict=True) if cosine < 1 - 1e-5)
+    return sorted(item_id for item_id, cosine in zip(ids, best, strict=True) if cosine < 1 - 1e-4)
 
 
 def test_in_an_index_as_it_is_made_no_item_is_lost() -> None:
@@ -221,7 +221,7 @@ def test_pairs_are_found_across_the_tiles_of_a_large_bucket(monkeypatch: pytest.
     part = partition_of(np.zeros((100, 1), np.uint8), vectors)
     table = index_health.near_duplicates(part).sort_values(["id", "twin"])
     assert table[["id", "twin"]].to_numpy().tolist() == [[3, 4], [3, 18], [4, 18], [41, 100], [64, 65]]
-    assert table["similarity"].to_numpy() == pytest.approx(1)
+    assert table["similarity"].to_numpy() == pytest.approx(1, abs=1e-4)
 
 
 def test_no_more_pairs_are_listed_than_asked_for() -> None:

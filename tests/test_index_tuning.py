@@ -150,7 +150,7 @@ def test_without_a_file_of_embeddings_those_of_the_index_are_hashed(
     for seed in (3, 4, 2019):
         retune(small_workspace, opened, seed=seed)
     after = on_disk(small_workspace)
-    # 8 bits taken from 8 bits are the same, however often
+    # 16 bits taken from 16 bits are the same, however often
     for name, partition in before.partitions.items():
         order, its_order = np.argsort(partition.ids), np.argsort(after.partitions[name].ids)
         np.testing.assert_array_equal(

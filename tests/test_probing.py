@@ -11,7 +11,7 @@ from fashion16.collection import Collection
 from fashion16.errors import SearchError
 from fashion16.index import RERANK, CategoryIndex
 from fashion16.lsh import Floats, RandomHyperplanes, keys_of, pack
-from fashion16.partition import Partition, Tuning, to_int8
+from fashion16.partition import Partition, Tuning, to_int16
 from tests.fakes import unit_vectors
 
 
@@ -41,7 +41,7 @@ def two_planes() -> CategoryIndex:
     planes = np.zeros((2, 8), np.float32)
     planes[0, 0] = planes[1, 1:] = 1
     hyperplanes = RandomHyperplanes(planes, np.zeros(2, np.float32))
-    partition = Partition.sort(np.arange(1, 7), hyperplanes.encode(vectors), to_int8(vectors), hyperplanes, 2)
+    partition = Partition.sort(np.arange(1, 7), hyperplanes.encode(vectors), to_int16(vectors), hyperplanes, 2)
     return CategoryIndex(hyperplanes, {"Bag": partition})
 
 
@@ -222,8 +222,8 @@ def test_recall_by_bits_has_the_index_itself_at_its_own_length() -> None:
 
 
 def test_a_code_of_another_length_is_searched_as_an_index_of_that_length() -> None:
-    """A new index of the stored embeddings, about the same mean: 2,000 items, of which 300 are re-ranked."""
-    index = small_index(2000, 32, 128, key_bits=None)
+    """A new index of the stored embeddings, about the same mean: 6,000 items, of which 600 are re-ranked."""
+    index = small_index(6000, 32, 128, key_bits=None)
     partition = index.partitions["Bag"]
     hyperplanes = RandomHyperplanes.draw(index.partitions["Bag"].hyperplanes.mean, 16, 2019)
     other = CategoryIndex(hyperplanes, {})

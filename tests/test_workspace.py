@@ -317,7 +317,7 @@ def test_an_index_is_built_from_its_own_embeddings_without_a_pass_of_the_network
     head, index = small_workspace.build_index(NAME, n_bits=64, seed=3)
     assert index.category_of(1) == "Bag"
     assert (len(index), index.hyperplanes.n_bits, head.label_revision) == (400, 64, 1)
-    # 8 bits taken from 8 bits are the same: nothing is lost, however often it is built
+    # 16 bits taken from 16 bits are the same: nothing is lost, however often it is built
     small_workspace.build_index(NAME)
     with small_workspace.catalogue(NAME) as catalogue:
         catalogue.correct(1, "Ankle boot", "ann", 1)
@@ -433,7 +433,7 @@ def test_without_embeddings_or_index_the_pictures_are_encoded_first(
     _, index = small_workspace.build_index(NAME, progress=lambda done, total: calls.append((done, total)))
     assert len(index) == 400
     assert calls[-1] == (400, 400)
-    # the stored ones may be those of the index, in 8 bits
+    # the stored ones may be those of the index, in 16 bits
     assert (np.load(embeddings) * before).sum(axis=1).min() > 0.999
 
 
