@@ -106,7 +106,7 @@ class BinaryIVF(_Binary):
 
     @staticmethod
     def settings(n: int) -> list[Setting]:
-        return grid(nprobe=(8, 32, 128), rerank=depths(n))
+        return grid(nprobe=(8, 32, 128, 512), rerank=depths(n))
 
     def made(self, codes: Any) -> Any:
         bits, n_lists = 8 * codes.shape[1], lists_for(len(codes))

@@ -25,8 +25,8 @@ from benchmarks.peer_vectors import (
 )
 from fashion16 import index, lsh, partition
 from fashion16.index import CategoryIndex
-from fashion16.lsh import Floats
-from fashion16.partition import Partition
+from fashion16.lsh import Floats, RandomHyperplanes
+from fashion16.partition import Partition, key_bits_for
 from fashion16.synthetic import Ids, Labels
 
 
@@ -52,14 +52,14 @@ class Method(Protocol):
 class _Ours:
     slow_build = in_category = False
     batches = True
+    n_bits: ClassVar[int] = index.N_BITS
 
     def __init__(self, items: Items, threads: int) -> None:
+        hyperplanes = RandomHyperplanes.draw(items.hyperplanes.mean, self.n_bits, index.SEED)
         parts = {
-            name: Partition.hash(ids, items.stored[ids], items.hyperplanes)
-            for name, ids in items.by_category
-            if len(ids)
+            name: Partition.hash(ids, items.stored[ids], hyperplanes) for name, ids in items.by_category if len(ids)
         }
-        self.index = CategoryIndex(items.hyperplanes, parts)
+        self.index = CategoryIndex(hyperplanes, parts)
         for part in parts.values():  # else the first search would make them
             part.starts  # noqa: B018
 
@@ -76,13 +76,34 @@ class InCategory(_Ours):
 
     @staticmethod
     def settings(n: int) -> list[Setting]:
-        depths = [{"rerank": rerank} for rerank in (100, 150, 200, 300, 400, 800, 1200, 2400)]
-        probes = [{"n_probes": probes, "rerank": 1200} for probes in (256, 1024, 2048, 4096)]
-        # only in large categories are buckets probed
-        return [{}, *depths] + (probes if n > 10 * index.SCAN_LIMIT else [])
+        buckets = 2 ** key_bits_for(n // 10, index.N_BITS)
+        probed = [{"n_probes": max(1, buckets // share)} for share in (16, 8, 4, 2)]
+        return [{}, *probed, *_depths(100, 150, 200, 300, 400, 800, 1200, 2400)]
 
     def search(self, queries: Floats, categories: Labels, k: int, **setting: Any) -> Ids:
         return in_categories(queries, categories, k, lambda its, name: self.index.search(its, [name], k, **setting).ids)
+
+
+class ShortCodes(InCategory):
+    """The same with half the bits."""
+
+    name = "Fashion-16, in category, 256 bits"
+    n_bits = 256
+
+    @staticmethod
+    def settings(n: int) -> list[Setting]:
+        return _depths(200, 400, 600, 1200, 2400)
+
+
+class LongCodes(InCategory):
+    """The same with twice the bits."""
+
+    name = "Fashion-16, in category, 1,024 bits"
+    n_bits = 1024
+
+    @staticmethod
+    def settings(n: int) -> list[Setting]:
+        return _depths(100, 150, 200, 300, 600)
 
 
 class Direct(_Ours):
@@ -92,22 +113,27 @@ class Direct(_Ours):
 
     @staticmethod
     def settings(n: int) -> list[Setting]:
-        return [{}] + [{"rerank": rerank} for rerank in (60, 100, 200, 400, 1200)]
+        return [{}, *_depths(60, 100, 200, 400, 1200)]
 
     def search(self, queries: Floats, categories: Labels, k: int, **setting: Any) -> Ids:
         return self.index.search(queries, self.index.categories, k, **setting).ids
 
 
 METHODS: tuple[type[Method], ...] = (
-    InCategory, Direct, BinaryFlat, BinaryHash, BinaryMultiHash, BinaryIVF, LSH, FlatIP, HNSW, IVFPQ, Usearch8,
-    Usearch16, HNSWInCategory, UsearchInCategory, Tutorial,
+    InCategory, ShortCodes, LongCodes, Direct, BinaryFlat, BinaryHash, BinaryMultiHash, BinaryIVF, LSH, FlatIP, HNSW,
+    IVFPQ, Usearch8, Usearch16, HNSWInCategory, UsearchInCategory, Tutorial,
 )  # fmt: skip
+
+
+def _depths(*depths: int) -> list[Setting]:
+    return [{"rerank": depth} for depth in depths]
 
 
 def source_of(method: type[Method]) -> str:
     """The code of a method and of what it is made of: a result of other code is not today's."""
     ours = (index, partition, lsh) if issubclass(method, _Ours) else ()
-    functions = (in_categories,) if method.in_category else ()
+    # some of those that search one category have borrowed another's settings
+    functions = (in_categories, method.settings) if method.in_category else ()
     return "".join(map(inspect.getsource, (*ours, *functions))) + "".join(
         inspect.getsource(kind) for kind in method.__mro__[:-1] if kind.__module__.startswith("benchmarks.")
     )

@@ -13,10 +13,14 @@ import pandas as pd
 
 from benchmarks.peer_picture import recall_speed_svg
 from fashion16.atomic import replacing
+from fashion16.index import SCAN_LIMIT
+from fashion16.partition import ITEMS_PER_BUCKET
 from ui.peers_charts import OURS, points_of
 
 GOOD = 0.99  # the recall at which methods are compared
 IN_CATEGORY, DIRECT, FLAT = "Fashion-16, in category", "Fashion-16, everywhere", "faiss IndexBinaryFlat"
+# ours with codes of another length: they tell where the default comes from, and compete with nobody
+OTHER_LENGTHS = ("Fashion-16, in category, 256 bits", "Fashion-16, in category, 1,024 bits")
 PAPERS, LARGEST = 325_820, 3_258_200
 
 Result = dict[str, Any]
@@ -35,15 +39,20 @@ def line(result: Result) -> str:
 
 
 def document(results: list[Result], machine: dict[str, Any]) -> dict[str, Any]:
-    """All points, what is missing and why, whether the aims are reached, and the machine."""
+    """All points, what is missing and why, whether the aims are reached, and the machine.
+
+    The points of our search with codes of other lengths lie apart, as `other_lengths`.
+    """
     points = [
         {"items": result["items"], "method": result["method"], **point}
         | {name: result[name] for name in ("build_seconds", "bytes", "peak_bytes")}
         for result in results
         for point in result["points"]
     ]
+    apart = [point for point in points if point["method"] in OTHER_LENGTHS]
+    points = [point for point in points if point["method"] not in OTHER_LENGTHS]
     notes = [{name: r[name] for name in ("items", "method", "note")} for r in results if r["note"]]
-    made = {"machine": machine, "points": points, "notes": notes}
+    made = {"machine": machine, "points": points, "other_lengths": apart, "notes": notes}
     return made | {"aims": aims(made)}
 
 
@@ -137,13 +146,14 @@ def markdown(made: dict[str, Any]) -> str:
         f"{_threads(machine['threads'])}.",
         f"{machine['date']}, {machine['processor']}, {machine['cores']} cores, "
         f"{machine['memory_bytes'] / 2**30:.0f} GiB, load {machine['load_at_start']} at the start, and a thread "
-        f"had {_core_share(made):.0%} of a core to itself in the middle; Python "
+        f"had {_core_share(made):.0%} of a core to itself, in the median; Python "
         f"{machine['python']}, faiss {machine['faiss']}, usearch {machine['usearch']}, numpy {machine['numpy']}; "
         f"encoder `{machine['encoder'][:12]}`.",
     ]
     if made["aims"]:
         rows = [(aim["aim"], f"{aim['value']:.2f}", "yes" if aim["reached"] else "**no**") for aim in made["aims"]]
         parts += ["## Aims", _table(("aim", "measured", "reached"), rows)]
+    parts += defaults(made) + kernels(made)
     for items in sizes(made):
         parts += _size(made, items)
     return "\n\n".join(parts) + "\n"
@@ -212,6 +222,81 @@ def verdicts(best: pd.DataFrame) -> list[str]:
             ]
             words.append(f"{name}: **peers that are faster**, {way}: {', '.join(named)}.")
     return words
+
+
+def defaults(made: dict[str, Any]) -> list[str]:
+    """Where the settings of a search come from: what others of ours take to find as much."""
+    lengths = {"points": made["points"] + made["other_lengths"]}
+    rows = []
+    for items in sizes(made):
+        points = points_of(lengths, items)
+        ours = points[points["method"].isin([IN_CATEGORY, *OTHER_LENGTHS])].copy()
+        ours["way"] = [
+            f"{length}, {'some buckets' if 'n_probes' in setting else 'all codes'}"
+            for length, setting in zip(ours["method"].map(_length), ours["setting"], strict=True)
+        ]
+        for way, its in ours.groupby("way", sort=False):
+            good = its[its["recall"] >= GOOD].sort_values("milliseconds")
+            shown = good if len(good) else its.sort_values("recall", ascending=False)
+            row = shown.iloc[0].to_dict()
+            cells = (row["setting"], _share(row), f"{row['milliseconds']:.2f}", f"{row['bytes'] / 1e6:,.0f}")
+            rows.append((f"{items:,}", str(way), *cells))
+        usual = ours[(ours["method"] == IN_CATEGORY) & (ours["setting"] == "defaults")]
+        rows += [
+            (f"{items:,}", "**as it is**", "", _share(row), f"{row['milliseconds']:.2f}", f"{row['bytes'] / 1e6:,.0f}")
+            for row in usual.to_dict("records")
+        ]
+    if not rows:
+        return []
+    return [
+        "## Where our settings come from",
+        f"The fastest setting with a recall of at least {GOOD} in the category, or the best there is: by the length of "
+        "the codes, and by whether all codes of the category are compared or those of some buckets. `rerank` is how "
+        "many of the nearest codes are ranked by cosine; one number serves all sizes. The buckets themselves, of about "
+        f"{ITEMS_PER_BUCKET} pictures, do not come from a curve: up to {SCAN_LIMIT:,} codes of a category all are "
+        "compared, whatever their bucket. `python -m benchmarks.index_search` prints whole curves, by category size.",
+        _table(("items", "codes", "setting", "recall@20", "ms", "MB"), rows),
+    ]
+
+
+def _length(method: str) -> str:
+    return method.removeprefix(IN_CATEGORY).strip(", ") or "512 bits"
+
+
+def kernels(made: dict[str, Any]) -> list[str]:
+    """What would be won and paid if a peer that searches one category were the kernel of our search."""
+    lines = []
+    for items in sizes(made):
+        points = points_of(made, items)
+        best = fastest(points)
+        ours = _of(best, IN_CATEGORY)
+        its = points[points["method"].str.endswith("in category") & (points["method"] != IN_CATEGORY)]
+        for name in dict.fromkeys(its["method"]) if ours is not None else ():
+            theirs = _of(best, name)
+            if theirs is None:
+                most = its.loc[its["method"] == name, "recall"].max()
+                lines.append(
+                    f"- {items:,} items, {name}: its recall ends at {most:.3f} with the settings that were tried."
+                )
+                continue
+            speed = _times(float(theirs["milliseconds"]), float(ours["milliseconds"]))
+            lines.append(
+                f"- {items:,} items, {name}: ours is {speed}; it takes {theirs['bytes'] / ours['bytes']:.1f} times the "
+                f"memory and {theirs['build_seconds'] / ours['build_seconds']:.1f} times as long to build."
+            )
+    if not lines:
+        return []
+    return [
+        "## Could a peer be our kernel?",
+        "Peers that search one category are what our search would be with their graphs instead of our codes, at a "
+        f"recall of at least {GOOD}:",
+        "\n".join(lines),
+        "Ours stays. Every correction takes a picture out of one category and puts it into another, and nothing can be "
+        "taken out of faiss's graph; a graph has no buckets to look into; and in the synthetic collections, where "
+        "copies of a picture lie close together, a graph misses neighbours even when it searches long. Of many queries "
+        "at once a graph's threads share all of the work, ours the comparing of codes alone; the app asks one at a "
+        "time.",
+    ]
 
 
 def _times(theirs: float, ours: float) -> str:

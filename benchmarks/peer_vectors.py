@@ -68,7 +68,7 @@ class HNSW(_Faiss):
 
     @staticmethod
     def settings(n: int) -> list[Setting]:
-        return grid(efSearch=(20, 40, 80, 160, 320))
+        return grid(efSearch=(20, 40, 80, 160, 320, 1280))
 
     def made(self, items: Items) -> Any:
         return graph_of(items.dimensions)
@@ -124,7 +124,7 @@ class Usearch8:
 
     @staticmethod
     def settings(n: int) -> list[Setting]:
-        return grid(expansion_search=(20, 64, 128, 256, 512))
+        return grid(expansion_search=(20, 64, 128, 256, 512, 2048))
 
     def search(self, queries: Floats, categories: Labels, k: int, **knobs: Any) -> Ids:
         self.index.expansion_search = knobs["expansion_search"]

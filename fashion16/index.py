@@ -24,17 +24,19 @@ from fashion16.partition import AUTOMATIC, Ids, Partition, Rows, Stored, Tuning,
 faiss.omp_set_num_threads(1)
 
 K = 20  # the paper's
-N_BITS = 512
+N_BITS = 512  # at a recall of 0.99 the fastest length at each size of docs/peers.md
 MAX_N_BITS = 4096
 SEED = 2019  # not the seed of the encoder's rotation: the same one twice would undo it
-# Comparing codes that lie in a row is quick: all 325,820 of a category take half the time of the third that lies
-# in the most promising buckets, whose codes are gathered first, and recall is higher: benchmarks/index_search.py.
+# Comparing codes that lie in a row is quick: all of a category take less time than those in half of its buckets, the
+# most promising ones, whose codes are gathered first, and recall is higher: docs/peers.md.
 SCAN_LIMIT = 1_000_000
 # Candidates by Hamming distance that are re-ranked by cosine. Recall@20 is 0.999 in categories of 7,000, 0.992 of
 # 32,582 and 0.998 of 325,820; of the middle ones 400 would leave it below 0.99: benchmarks/index_search.py.
 RERANK = 600
 FIRST = 32  # candidates of each category that tell whether a search of several should re-rank more of it
-BLOCK = 256  # queries whose codes are compared together
+# Queries whose codes are compared together. faiss counts the distances of each in a table of RERANK times the bits of
+# a code, and those of more queries do not fit a cache: with 256 a search of many at once takes three times as long.
+BLOCK = 4
 
 
 class Neighbours(NamedTuple):

@@ -16,6 +16,8 @@ Ids = npt.NDArray[np.int64]
 Stored = npt.NDArray[np.int16]
 Rows = npt.NDArray[np.int64]
 
+# Few enough to look at in the explorer. It does not come from a curve of recall: up to index.SCAN_LIMIT codes of a
+# category are compared whatever their bucket.
 ITEMS_PER_BUCKET = 32
 # Hyperplanes through the category's own middle instead of the collection's: with 32,582 items in a category, recall@20
 # of 300 re-ranked is 0.969 instead of 0.945 (benchmarks/index_search.py). Fewer items have no middle to speak of.

@@ -210,6 +210,37 @@ def test_the_page_says_where_a_peer_wins_what_is_too_coarse_and_what_was_not_bui
     assert "Fashion-16, in category: no peer is faster, one query at a time." in page  # at the larger size
 
 
+def test_the_page_tells_settings_by_bits_and_buckets_and_what_a_peer_as_kernel_would_cost() -> None:
+    graph = "faiss IndexHNSWFlat, in category"
+    results = [
+        result(
+            70_000, "Fashion-16, in category", ("defaults", 0.999, 0.2), ("rerank 100", 0.98, 0.1),
+            ("rerank 300", 0.992, 0.15), ("n_probes 16", 0.9, 0.3), ("n_probes 64", 0.97, 0.5),
+        ),
+        result(70_000, "Fashion-16, in category, 256 bits", ("rerank 200", 0.95, 0.1), ("rerank 1200", 0.99, 0.25)),
+        result(70_000, graph, ("efSearch 20", 0.95, 0.01), ("efSearch 80", 0.995, 0.1)) | {"build_seconds": 9.0},
+        result(325_820, "Fashion-16, in category", ("rerank 300", 0.992, 0.25)),
+        result(325_820, graph, ("efSearch 80", 0.92, 0.1)),
+    ]  # fmt: skip
+    made = peer_report.document(results, MACHINE)
+    assert [point["method"] for point in made["other_lengths"]] == ["Fashion-16, in category, 256 bits"] * 2
+    page = peer_report.markdown(made)
+    rows = [line for line in page.splitlines() if line.startswith("| 70,000")]
+    assert rows == [
+        "| 70,000 | 512 bits, all codes | rerank 300 | 0.992 (0.987–0.997) | 0.15 | 5 |",
+        "| 70,000 | 512 bits, some buckets | n_probes 64 | 0.970 (0.965–0.975) | 0.50 | 5 |",
+        "| 70,000 | 256 bits, all codes | rerank 1200 | 0.990 (0.985–0.995) | 0.25 | 5 |",
+        "| 70,000 | **as it is** |  | 0.999 (0.994–1.004) | 0.20 | 5 |",
+    ]
+    assert (
+        f"- 70,000 items, {graph}: ours is **1.5 times slower**; it takes 1.0 times the memory and 4.5 times as long "
+        "to build."
+    ) in page
+    assert f"- 325,820 items, {graph}: its recall ends at 0.920 with the settings that were tried." in page
+    assert "256 bits" not in page.split("## 70,000 items")[1]  # it competes with nobody
+    assert "Could a peer" not in peer_report.markdown(peer_report.document(RESULTS, MACHINE))
+
+
 def test_page_points_and_pictures_are_written_together(tmp_path: Path) -> None:
     peer_report.write(peer_report.document(RESULTS, MACHINE), tmp_path)
     kept = json.loads((tmp_path / "peers.json").read_text())
