@@ -30,12 +30,14 @@ SEED = 2019  # not the seed of the encoder's rotation: the same one twice would 
 # Comparing codes that lie in a row is quick: all of a category take less time than those in half of its buckets, the
 # most promising ones, whose codes are gathered first, and recall is higher: docs/peers.md.
 SCAN_LIMIT = 1_000_000
-# Candidates by Hamming distance that are re-ranked by cosine. Recall@20 is 0.999 in categories of 7,000, 0.992 of
-# 32,582 and 0.998 of 325,820; of the middle ones 400 would leave it below 0.99: benchmarks/index_search.py.
-RERANK = 600
+# Candidates by Hamming distance that are re-ranked by cosine: at least so many, and of a large category such a share.
+# Of the least: recall@20 is 0.999 in categories of 7,000 and 0.992 in those of 32,582, and 400 would leave it below
+# 0.99: benchmarks/index_search.py. Of the share: new pictures find 0.993 of their neighbours among 325,820, with 600
+# candidates 0.980: docs/reproduction.md.
+RERANK, RERANK_SHARE = 600, 1 / 300
 FIRST = 32  # candidates of each category that tell whether a search of several should re-rank more of it
-# Queries whose codes are compared together. faiss counts the distances of each in a table of RERANK times the bits of
-# a code, and those of more queries do not fit a cache: with 256 a search of many at once takes three times as long.
+# Queries whose codes are compared together. faiss counts the distances of each in a table of the candidates times the
+# bits of a code, and those of more queries do not fit a cache: with 256, many at once take three times as long.
 BLOCK = 4
 
 
@@ -167,7 +169,8 @@ class CategoryIndex:
         Args:
             n_probes: buckets to probe in each category; None for as many as are pinned of it, else to decide by
                 its size: a small one is scanned, in a large one buckets are probed until there are enough candidates.
-            rerank: candidates per category, by Hamming distance, whose cosines are computed; None for RERANK.
+            rerank: candidates per category, by Hamming distance, whose cosines are computed; None to decide by
+                its size.
 
         Raises:
             SearchError: a category that the index does not have, or k or n_probes below 1.
@@ -180,9 +183,13 @@ class CategoryIndex:
         if k < 1 or (n_probes is not None and n_probes < 1):
             raise SearchError(f"k and n_probes must be at least 1, received {k} and {n_probes}.")
         found = Neighbours(np.full((nq, k), -1, np.float32), np.full((nq, k), -1, np.int64), *np.zeros((2, nq), int))
-        searched = [(partitions[name], self.tuning(name).n_probes if n_probes is None else n_probes) for name in chosen]
+        searched = []
+        for name in chosen:
+            partition = partitions[name]
+            probes = self.tuning(name).n_probes if n_probes is None else n_probes
+            searched.append((partition, probes, max(rerank or _rerank_for(len(partition)), k)))
         for start in range(0, nq, BLOCK):
-            looks = _looks(queries[start : start + BLOCK], searched, k, max(rerank or RERANK, k))
+            looks = _looks(queries[start : start + BLOCK], searched, k)
             for row, its in enumerate(looks, start=start):
                 found.candidates[row] = sum(look.candidates for look in its)
                 found.buckets[row] = sum(look.buckets for look in its)
@@ -230,6 +237,11 @@ class CategoryIndex:
         return {**partitions, category: new}
 
 
+def _rerank_for(n: int) -> int:
+    """Candidates to re-rank in a category of n items."""
+    return max(RERANK, round(RERANK_SHARE * n))
+
+
 class _Look(NamedTuple):
     """What one query has found in one partition, in no order; codes compared, and buckets that they lie in."""
 
@@ -239,23 +251,19 @@ class _Look(NamedTuple):
     buckets: int
 
 
-def _looks(
-    queries: Floats, searched: Sequence[tuple[Partition, int | None]], k: int, rerank: int
-) -> Iterator[list[_Look]]:
-    """For each query what it finds in each partition, of which so many buckets are probed.
+def _looks(queries: Floats, searched: Sequence[tuple[Partition, int | None, int]], k: int) -> Iterator[list[_Look]]:
+    """For each query what it finds in each partition, of which so many buckets are probed and rows re-ranked.
 
     In several partitions a query first re-ranks its few nearest of each, and then as many as it should of those
     partitions alone that have one of the k best: most have nothing to show it.
     """
-    once = len(searched) <= 1
-    found = [
-        list(_look(queries, partition, n_probes, rerank if once else max(FIRST, k))) for partition, n_probes in searched
-    ]
-    if not once:
+    few = max(FIRST, k) if len(searched) > 1 else None
+    found = [list(_look(queries, partition, n_probes, few or most)) for partition, n_probes, most in searched]
+    if few is not None:
         kth = [_kth(np.concatenate([look.similarities for look in its]), k) for its in zip(*found, strict=True)]
-        for (partition, n_probes), its in zip(searched, found, strict=True):
+        for (partition, n_probes, most), its in zip(searched, found, strict=True):
             rows = [row for row, look in enumerate(its) if look.similarities.max(initial=-2) >= kth[row]]
-            for row, look in zip(rows, _look(queries[rows], partition, n_probes, rerank), strict=True):
+            for row, look in zip(rows, _look(queries[rows], partition, n_probes, most), strict=True):
                 its[row] = look
     return map(list, zip(*found, strict=True)) if found else iter([[]] * len(queries))
 

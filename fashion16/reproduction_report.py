@@ -167,8 +167,13 @@ def _training(training: Report) -> str:
             f"{paper.TRAINING_TIME.value:,.0f} s for {paper.EPOCHS}."
         )
         parts.append(_epochs(run["epochs"]))
+    if training["encoder"]:
+        parts.append(
+            "**The encoder** learns from photos and small pictures at once, and stops where the validation pictures "
+            f"gain no more: its runs have fewer epochs than the paper's {paper.EPOCHS}."
+        )
     for run in training["encoder"]:
-        parts.append(f"**The encoder**, run `{run['name']}`, {run['result'].get('seconds', 0):,.0f} s:")
+        parts.append(f"Run `{run['name']}`, {run['result'].get('seconds', 0):,.0f} s:")
         parts.append(_epochs(run["epochs"]))
     return "\n\n".join(parts)
 

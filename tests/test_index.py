@@ -593,3 +593,14 @@ def test_of_several_categories_those_with_something_to_show_are_re_ranked_as_far
     assert sorted(looked) == sorted([(first, few) for first in (0, 900)] * 4 + [(0, RERANK)] * 2 + [(900, RERANK)] * 2)
     first_looks = [index.search(queries[i : i + 1], [["Coat", "Dress"][i // 2]], k=20, rerank=few) for i in range(4)]
     assert any(found_ids(first) != found_ids(its) for first, its in zip(first_looks, alone, strict=True))
+
+
+@pytest.mark.parametrize(("n", "most"), [(700, 600), (180_000, 600), (325_820, 1086)])
+def test_of_a_large_category_more_candidates_are_re_ranked(n: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = np.random.default_rng(0).integers(0, 256, (n, 8), np.uint8)
+    hyperplanes = RandomHyperplanes.draw(np.zeros(D, np.float32), 64, 0)
+    part = Partition(np.arange(n), codes, np.zeros((n, D), np.int16), 0, hyperplanes)
+    looked = []
+    monkeypatch.setattr(Partition, "cosines", lambda its, query, rows: looked.append(len(rows)) or np.zeros(len(rows)))
+    CategoryIndex(hyperplanes, {"Coat": part}).search(unit_vectors(1, D, seed=1), ["Coat"])
+    assert looked == [most]
