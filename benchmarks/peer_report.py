@@ -13,7 +13,7 @@ import pandas as pd
 
 from benchmarks.peer_picture import recall_speed_svg
 from fashion16.atomic import replacing
-from fashion16.index import SCAN_LIMIT
+from fashion16.index import RERANK, RERANK_SHARE, SCAN_LIMIT
 from fashion16.partition import ITEMS_PER_BUCKET
 from ui.peers_charts import OURS, points_of
 
@@ -252,9 +252,11 @@ def defaults(made: dict[str, Any]) -> list[str]:
         "## Where our settings come from",
         f"The fastest setting with a recall of at least {GOOD} in the category, or the best there is: by the length of "
         "the codes, and by whether all codes of the category are compared or those of some buckets. `rerank` is how "
-        "many of the nearest codes are ranked by cosine; one number serves all sizes. The buckets themselves, of about "
-        f"{ITEMS_PER_BUCKET} pictures, do not come from a curve: up to {SCAN_LIMIT:,} codes of a category all are "
-        "compared, whatever their bucket. `python -m benchmarks.index_search` prints whole curves, by category size.",
+        f"many of the nearest codes are ranked by cosine: at least {RERANK}, and one in {1 / RERANK_SHARE:.0f} of a "
+        "large category, because pictures that are new to it need more of them than the distorted copies of this page "
+        f"(docs/reproduction.md). The buckets themselves, of about {ITEMS_PER_BUCKET} pictures, do not come from a "
+        f"curve: up to {SCAN_LIMIT:,} codes of a category all are compared, whatever their bucket. `python -m "
+        "benchmarks.index_search` prints whole curves, by category size.",
         _table(("items", "codes", "setting", "recall@20", "ms", "MB"), rows),
     ]
 

@@ -24,7 +24,7 @@ from fashion16.partition import AUTOMATIC, Ids, Partition, Rows, Stored, Tuning,
 faiss.omp_set_num_threads(1)
 
 K = 20  # the paper's
-N_BITS = 512  # at a recall of 0.99 the fastest length at each size of docs/peers.md
+N_BITS = 512  # at a recall of 0.99 the fastest length of docs/peers.md, or as fast as that
 MAX_N_BITS = 4096
 SEED = 2019  # not the seed of the encoder's rotation: the same one twice would undo it
 # Comparing codes that lie in a row is quick: all of a category take less time than those in half of its buckets, the

@@ -17,6 +17,7 @@ EPOCHS = 20
 INTERVAL = ("low", "high", "n")
 COLUMNS = ("what", "paper", "ours", *INTERVAL, "unit", "remark")
 NOT_MEASURED = "not measured yet"
+TOO_LARGE = "more pictures than there are"
 SIZES_KEY = "retrieval_by_size"
 
 
@@ -72,7 +73,7 @@ def beside_us(
 
     Returns:
         what, paper, ours, low, high, n, unit, remark. NaN where there is no figure: nothing is made up, and a remark
-        says "not measured yet". The interval is ours.
+        says "not measured yet", or that the collection is too small. The interval is ours.
     """
     found = _of_mapping(reproduction)
     sizes = our_sizes(reproduction)
@@ -86,6 +87,8 @@ def beside_us(
         elif figure.items:
             same = sizes[sizes["items"] == figure.items].to_dict("records")
             ours = _measured(same[-1] if same else None, "ours at the same size")
+            if not same and len(sizes) and figure.items > sizes["items"].max():
+                ours["remark"] = TOO_LARGE
         else:
             ours = _measured(found.get(figure.key), "ours on this project's pictures and machine")
         rows.append({"what": figure.what, "paper": figure.value, "unit": figure.unit} | ours)
@@ -113,6 +116,44 @@ def our_sizes(reproduction: Mapping[str, Any] | None) -> pd.DataFrame:
             rows.append([items, precision, *others])
     table = pd.DataFrame(rows, columns=["items", "value", *INTERVAL]).astype(float)
     return table.astype({"items": int}).sort_values("items", ignore_index=True)
+
+
+def searches(reproduction: Mapping[str, Any] | None) -> pd.DataFrame:
+    """Searches in the category and direct ones by the number of items: table 4.
+
+    Returns:
+        items, synthetic, way ("in_category" or "direct"), seconds of the search alone, end_to_end, precision, recall
+        against the exact neighbours where it searched; empty before it was measured.
+    """
+    found = _of_mapping(reproduction).get("searches")
+    rows = []
+    for one in found if isinstance(found, list) else []:
+        for way in ("in_category", "direct"):
+            its = _of_mapping(_of_mapping(one).get(way))
+            keys = ("search_seconds", "seconds", "precision_at_20", "recall_at_20")
+            figures = [_number(_of_mapping(its.get(key)).get("value")) for key in keys]
+            if None not in figures:
+                rows.append([int(one["items"]), bool(one.get("synthetic")), way, *figures])
+    columns = ["items", "synthetic", "way", "seconds", "end_to_end", "precision", "recall"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def features(reproduction: Mapping[str, Any] | None) -> pd.DataFrame:
+    """Classification by kind of features, ours first: table 3.
+
+    Returns:
+        name, value with its interval low to high, n; empty before it was measured.
+    """
+    sift = _of_mapping(_of_mapping(reproduction).get("sift"))
+    methods = sift.get("methods")
+    rows = []
+    for one in (sift.get("cnn"), *(methods if isinstance(methods, list) else [])):
+        value, *others = (
+            _number(_of_mapping(_of_mapping(one).get("accuracy")).get(key)) for key in ("value", *INTERVAL)
+        )
+        if value is not None:
+            rows.append([str(_of_mapping(one).get("name")), value, *others])
+    return pd.DataFrame(rows, columns=["name", "value", *INTERVAL])
 
 
 def _training(runs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

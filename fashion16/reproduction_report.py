@@ -71,7 +71,7 @@ def in_short(report: Report) -> list[tuple[str, ...]]:
 
         interval = f"{words('low', '')} to {words('high', '')}" if found["low"] == found["low"] else ""
         n = f"{found['n']:,.0f}" if found["n"] == found["n"] else ""
-        ours = words("ours", paper.NOT_MEASURED)
+        ours = words("ours", str(found["remark"]))
         rows.append((str(found["what"]), words("paper", "not known here"), ours, interval, n))
     return rows
 

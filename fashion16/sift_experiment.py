@@ -61,12 +61,12 @@ from fashion16.workspace import Workspace
 Share = Callable[[float], None]
 T = TypeVar("T")
 
-VERSION = 2  # of the steps: figures of another one are measured anew
+VERSION = 3  # of the steps: figures of another one are measured anew
 AS_THEY_ARE = Keypoints(28)
 # what settings are chosen among; a quick look takes the first of each
 KEYPOINTS = (Keypoints(56), Keypoints(112))
-GRIDS = (Grid(56, 6, (16, 24)), Grid(56, 4, (16,)), Grid(84, 8, (24, 36)))
-PLACE_WEIGHTS = (0.5, 1.0, 2.0, 0.0)
+GRIDS = (Grid(56, 6, (16, 24)), Grid(56, 4, (16,)), Grid(84, 8, (24, 36)), Grid(112, 10, (32, 48)))
+PLACE_WEIGHTS = (0.5, 0.0, 1.0, 2.0, 4.0)
 HOG_CELLS = (4, 7)  # 28 pixels are whole cells of them
 SVMS = ({"C": 3.0, "gamma": 1.0}, {"C": 3.0, "gamma": 2.0}, {"C": 10.0, "gamma": 1.0})
 SVM_AXES = 128  # more are slower and not righter
@@ -75,7 +75,7 @@ VLAD_WORDS, BAG_WORDS = 64, 1000
 BLOCK = 200  # pictures whose descriptors are in memory at once, for each thread
 # what each step takes of the whole, in percent
 STEPS = {"cnn": 5, "settings": 25, "as_they_are": 6, "keypoints": 19, "grid": 25, "hog": 20}
-FULL = Sizes(10**9, 10**9, 10**9, 1000, 2000, 1500, 10_000, 1000, 6000, 200, choices=4)
+FULL = Sizes(10**9, 10**9, 10**9, 1000, 2000, 1500, 10_000, 1000, 6000, 200, choices=5)
 QUICK = Sizes(1000, 200, 300, 100, 300, 200, 500, 60, 400, 10, choices=1)
 
 

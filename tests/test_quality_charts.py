@@ -193,6 +193,67 @@ def test_precision_by_size_has_only_the_sizes_that_are_known() -> None:
     assert len(drawn(paper_charts.by_size(paper.sizes(), ours))["data"]) == 2
 
 
+def share(value: float) -> dict[str, float]:
+    return {"value": value, "low": value - 0.01, "high": value + 0.01, "n": 500}
+
+
+def searched(milliseconds: float, recall: float) -> dict[str, dict[str, float]]:
+    search, whole = share(milliseconds / 1000), share(milliseconds / 1000 + 0.005)
+    return {"search_seconds": search, "seconds": whole, "precision_at_20": share(0.9), "recall_at_20": share(recall)}
+
+
+REPRODUCTION = {
+    "retrieval_by_size": [{"items": 60_000, "precision": 0.94, "low": 0.93, "high": 0.95}],
+    "searches": [
+        {
+            "items": items, "synthetic": items > 70_000,
+            "in_category": searched(0.5 * times, 0.99), "direct": searched(2 * times, 0.98),
+        }
+        for items, times in ((70_000, 1), (325_820, 2))
+    ],
+    "sift": {
+        "cnn": {"name": "Fashion-16's embedding", "accuracy": share(0.93)},
+        "methods": [
+            {"name": "Dense SIFT, enlarged, VLAD", "accuracy": share(0.92)},
+            {"name": "HOG, SVM", "accuracy": share(0.94)},
+        ],
+    },
+}  # fmt: skip
+
+
+def test_searches_by_size_are_two_lines_in_milliseconds() -> None:
+    searches = paper.searches(REPRODUCTION)
+    assert searches["items"].tolist() == [70_000, 70_000, 325_820, 325_820]
+    assert searches["synthetic"].tolist() == [False, False, True, True]
+    inside, directly = drawn(paper_charts.by_items(searches))["data"]
+    assert (inside["name"], directly["name"]) == ("in the category", "directly")
+    assert directly["hovertext"][1] == "directly, 325,820 pictures<br>4.00 ms, recall 98.0%"
+    assert list(inside["y"]) == pytest.approx([0.5, 1.0])
+
+
+def test_features_are_bars_the_best_on_top_and_ours_told_by_its_colour() -> None:
+    (bars,) = drawn(paper_charts.features(paper.features(REPRODUCTION)))["data"]
+    assert list(bars["y"]) == ["Dense SIFT<br>enlarged, VLAD", "Fashion-16&#x27;s embedding", "HOG<br>SVM"]
+    assert list(bars["text"]) == ["92.0%", "93.0%", "94.0%"]
+    first, ours, last = bars["marker"]["color"]
+    assert first == last != ours
+    assert bars["hovertext"][2] == "HOG, SVM<br>93.0% to 95.0%, 500 pictures"
+
+
+@pytest.mark.parametrize(
+    "odd", [None, {}, {"searches": 3, "sift": []}, {"searches": [{"items": 1}], "sift": {"methods": 1}}]
+)
+def test_of_a_reproduction_that_lacks_them_nothing_is_made_up(odd: object) -> None:
+    assert paper.searches(odd).empty  # type: ignore[arg-type]
+    assert paper.features(odd).empty  # type: ignore[arg-type]
+
+
+def test_a_size_beyond_the_collection_is_not_only_unmeasured() -> None:
+    words = paper_page.in_words(paper.beside_us(None, [], REPRODUCTION)).set_index("what")
+    assert words.loc["Retrieval precision, 300,000 pictures", ["ours", "remark"]].tolist() == [paper.TOO_LARGE, ""]
+    assert words.loc["Retrieval precision, 50,000 pictures", "ours"] == paper.NOT_MEASURED
+
+
 def test_the_most_frequent_labels_have_colours_and_the_rest_is_others() -> None:
     labels = [f"l{number:02}" for number in range(15) for _ in range(20 - number)] + [""] * 3
     n = len(labels)

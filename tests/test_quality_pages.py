@@ -162,6 +162,14 @@ def test_a_reproduction_fills_in_the_papers_page(app: AppTest, home: Workspace) 
     assert table.loc["Search in everything", ["ours", "likely between", "measured on"]].tolist() == [
         "0.5 s", "0.4 s – 0.6 s", "100",
     ]  # fmt: skip
+    assert "measured by `fashion16 reproduce`" in words(app)
+    # and with the experiments two charts more
+    ours = json.loads((REPOSITORY / "docs" / "reproduction.json").read_text())
+    (home.root / "docs" / "reproduction.json").write_text(json.dumps(ours))
+    shown(app, "The paper")
+    assert "#### Direct, or in the category" in words(app) and "#### Which features tell categories" in words(app)
+    assert "From 325,820 pictures on they are synthetic" in words(app)
+    assert "measured by `fashion16 reproduce`" not in words(app)
 
 
 def test_the_map_is_there_at_once_and_the_better_one_after_a_command(app: AppTest, home: Workspace) -> None:

@@ -61,6 +61,7 @@ def show(collection: Collection) -> None:
             paper_charts.beside(training, shares=False), "paper_training", "Seconds of training, the paper’s and ours.",
             "Ours is the newest finished run of the category network with as many epochs.",
         )  # fmt: skip
+    _experiments(reproduction)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown("#### All of it", width="content")
         tables.csv_button(table, "paper-beside-us", key="csv_paper")
@@ -70,21 +71,52 @@ def show(collection: Collection) -> None:
     )  # fmt: skip
 
 
+def _experiments(reproduction: dict[str, Any] | None) -> None:
+    """Tables 3 and 4 of the paper, on our data."""
+    searches, features = paper.searches(reproduction), paper.features(reproduction)
+    if searches.empty and features.empty:
+        st.caption("What else the paper tries, SIFT and larger collections, is measured by `fashion16 reproduce`.")
+        return
+    left, right = st.columns(2, gap="large")
+    if not searches.empty:
+        with left:
+            st.markdown("#### Direct, or in the category")
+            draw(
+                paper_charts.by_items(searches), "paper_searches", "Milliseconds of a search by number of pictures.",
+                f"The search alone, without the network’s pass; {searches['recall'].min():.1%} or more of the exact "
+                "neighbours are found. " + _synthetic(searches),
+            )  # fmt: skip
+    if not features.empty:
+        with right:
+            st.markdown("#### Which features tell categories")
+            draw(
+                paper_charts.features(features), "paper_features", "Classification by kind of features.",
+                "All on the same pictures. Everything in detail: docs/reproduction.md.",
+            )  # fmt: skip
+
+
+def _synthetic(searches: pd.DataFrame) -> str:
+    made = searches.loc[searches["synthetic"], "items"]
+    return (
+        "" if made.empty else f"From {made.min():,} pictures on they are synthetic: real ones’ embeddings, distorted."
+    )
+
+
 def in_words(table: pd.DataFrame) -> pd.DataFrame:
-    """The table for reading: each figure with its unit, "not measured yet" where there is none of ours."""
+    """The table for reading: each figure with its unit, and why there is none of ours."""
     shares = table["unit"] == paper.SHARE
     columns: dict[str, Any] = {"what": table["what"]}
-    for column, missing in (("paper", "not known here"), ("ours", paper.NOT_MEASURED)):
+    for column, missing in (("paper", ["not known here"] * len(table)), ("ours", table["remark"])):
         columns[column] = [
-            paper_charts.amount(value, share) if value == value else missing
-            for value, share in zip(table[column], shares, strict=True)
+            paper_charts.amount(value, share) if value == value else words
+            for value, share, words in zip(table[column], shares, missing, strict=True)
         ]
     columns["likely between"] = [
         f"{paper_charts.amount(low, share)} – {paper_charts.amount(high, share)}" if low == low and high == high else ""
         for low, high, share in zip(table["low"], table["high"], shares, strict=True)
     ]
     columns["measured on"] = [f"{n:,.0f}" if n == n else "" for n in table["n"]]
-    columns["remark"] = table["remark"].where(table["remark"] != paper.NOT_MEASURED, "")
+    columns["remark"] = table["remark"].where(table["ours"].notna(), "")
     return pd.DataFrame(columns)
 
 

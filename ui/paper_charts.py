@@ -68,6 +68,60 @@ def by_size(paper: pd.DataFrame, ours: pd.DataFrame) -> go.Figure:
     return closest(figure)
 
 
+def by_items(searches: pd.DataFrame) -> go.Figure:
+    """Milliseconds of a search against the number of items: items, way, seconds, recall."""
+    figure = go.Figure()
+    ways = (("in_category", "in the category", ACCENT, "solid"), ("direct", "directly", PALETTE[6], "dash"))
+    for way, name, colour, dash in ways:
+        frame = searches[searches["way"] == way].sort_values("items")
+        figure.add_scatter(
+            x=frame["items"],
+            y=1000 * frame["seconds"],
+            mode="lines+markers",
+            name=name,
+            line={"color": colour, "dash": dash, "width": 2},
+            marker={"size": 9},
+            hovertext=[
+                f"{name}, {row['items']:,} pictures<br>{1000 * row['seconds']:.2f} ms, recall {row['recall']:.1%}"
+                for row in frame.to_dict("records")
+            ],
+            hoverinfo="text",
+        )
+    styled(figure, 320, "pictures searched", "ms a search")
+    sizes = sorted(set(searches["items"]))
+    figure.update_xaxes(
+        type="log", fixedrange=True, tickmode="array", tickvals=sizes, ticktext=[f"{n:,}" for n in sizes]
+    )
+    figure.update_yaxes(type="log", fixedrange=True, tickvals=[0.2, 0.5, 1, 2, 5, 10, 20, 50])
+    return closest(figure)
+
+
+def features(frame: pd.DataFrame) -> go.Figure:
+    """The share told rightly by each kind of features, the best on top: name, value, low, high, n."""
+    frame = frame.sort_values("value")
+    figure = go.Figure(
+        go.Bar(
+            x=frame["value"],
+            y=["<br>".join(map(as_text, name.split(", ", 1))) for name in frame["name"]],
+            orientation="h",
+            marker_color=[ACCENT if name.startswith("Fashion-16") else QUIET for name in frame["name"]],
+            error_x=whiskers(frame),
+            text=[f"{value:.1%}" for value in frame["value"]],
+            textposition="outside",
+            cliponaxis=False,
+            hovertext=[
+                f"{as_text(row['name'])}<br>{row['low']:.1%} to {row['high']:.1%}, {row['n']:,.0f} pictures"
+                for row in frame.to_dict("records")
+            ],
+            hoverinfo="text",
+        )
+    )
+    styled(figure, 70 + 38 * len(frame), "")
+    figure.update_xaxes(tickformat=".0%", range=[0, 1.15], nticks=5, fixedrange=True)
+    figure.update_yaxes(fixedrange=True)
+    return closest(figure)
+
+
 def amount(value: float, share: bool) -> str:
     """A figure with its unit, to as many digits as are read."""
     return f"{value:.2%}" if share else f"{value:,.0f} s" if value >= 100 else f"{value:.5g} s"
