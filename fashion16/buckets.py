@@ -271,7 +271,7 @@ def _twentieth(partition: Partition, queries: Floats) -> Floats:
     best = np.full((len(queries), k), -1, np.float32)
     for _, block in unit_blocks(partition.embeddings):
         best = np.partition(np.concatenate([best, queries @ block.T], axis=1), -k, axis=1)[:, -k:]
-    farthest: Floats = best.min(axis=1)
+    farthest: Floats = np.minimum(best.min(axis=1), 1)  # as a search gives it
     return farthest
 
 

@@ -187,7 +187,7 @@ class CategoryIndex:
         for name in chosen:
             partition = partitions[name]
             probes = self.tuning(name).n_probes if n_probes is None else n_probes
-            searched.append((partition, probes, max(rerank or _rerank_for(len(partition)), k)))
+            searched.append((partition, probes, max(rerank or max(RERANK, round(RERANK_SHARE * len(partition))), k)))
         for start in range(0, nq, BLOCK):
             looks = _looks(queries[start : start + BLOCK], searched, k)
             for row, its in enumerate(looks, start=start):
@@ -237,11 +237,6 @@ class CategoryIndex:
         return {**partitions, category: new}
 
 
-def _rerank_for(n: int) -> int:
-    """Candidates to re-rank in a category of n items."""
-    return max(RERANK, round(RERANK_SHARE * n))
-
-
 class _Look(NamedTuple):
     """What one query has found in one partition, in no order; codes compared, and buckets that they lie in."""
 
@@ -282,11 +277,9 @@ def _nearest(partition: Partition, queries: Floats, n_probes: int | None, most: 
     projections = partition.hyperplanes.project(queries)
     codes = pack(projections)
     if n_probes is None and n <= SCAN_LIMIT:
-        if n <= most:
-            yield from [(np.arange(n), n, 0)] * len(queries)
-        else:
-            _, nearest = faiss.knn_hamming(codes, partition.codes, most, variant="mc")
-            yield from ((rows, n, 0) for rows in nearest)
+        few = n <= most
+        nearest = [np.arange(n)] * len(codes) if few else faiss.knn_hamming(codes, partition.codes, most, "mc")[1]
+        yield from ((rows, n, 0) for rows in nearest)
         return
     for projection, code in zip(projections, codes, strict=True):
         rows, n_buckets = _candidates(partition, projection, n_probes)

@@ -17,7 +17,7 @@ EPOCHS = 20
 INTERVAL = ("low", "high", "n")
 COLUMNS = ("what", "paper", "ours", *INTERVAL, "unit", "remark")
 NOT_MEASURED = "not measured yet"
-TOO_LARGE = "more pictures than there are"
+TOO_LARGE = "too few pictures"
 SIZES_KEY = "retrieval_by_size"
 
 

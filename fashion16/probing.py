@@ -230,7 +230,7 @@ class _Trial:
             cosines[own, rows[own] - start] = -np.inf
             both = np.concatenate([best, cosines], axis=1)
             best = np.partition(both, -best.shape[1], axis=1)[:, -best.shape[1] :]
-        return cls(partition, category, rows, best.min(axis=1))
+        return cls(partition, category, rows, np.minimum(best.min(axis=1), 1))  # as a search gives it
 
     def measure(self, index: CategoryIndex, n_probes: int | None, tell: _Told) -> dict[str, Any]:
         """Recall and cost of a search with each of the rows, one at a time, as photos come."""

@@ -599,7 +599,7 @@ def test_an_index_of_a_catalogue_that_is_gone_is_replaced(clone: Workspace) -> N
 def test_an_index_of_a_newer_version_is_left_alone(clone: Workspace) -> None:
     unpack(clone, NAME)
     path = clone.index_file(NAME)
-    path.write_bytes(path.read_bytes().replace(b"fashion16-index 2 ", b"fashion16-index 9 ", 1))
+    path.write_bytes(path.read_bytes().replace(b"fashion16-index 3 ", b"fashion16-index 9 ", 1))
     shutil.rmtree(clone.data_folder(NAME))
     assert unpack(clone, NAME) == N
     with pytest.raises(NewerIndexError):

@@ -74,7 +74,7 @@ def test_of_equally_right_settings_the_one_with_fewer_axes_is_taken(material: Ma
     )
     found = head_figures("x", vectors, 0.0, many, SIZES)
     assert found["dimensions"] == 256
-    assert [point["dimensions"] for point in found["tried"]] == [256] * 2 + [400] * 2
+    assert [point["dimensions"] for point in found["tried"]] == [256] * 3 + [400] * 3
     assert found["accuracy"]["value"] == 1.0
 
 

@@ -9,6 +9,7 @@ from ui.charts import ACCENT, PALETTE, QUIET, as_text, styled
 from ui.quality_charts import closest, whiskers
 
 OURS, PAPER = "ours", "the paper"
+GAP = "\u2002"  # room for an interval's end before the figure
 
 
 def beside(frame: pd.DataFrame, shares: bool) -> go.Figure:
@@ -26,7 +27,7 @@ def beside(frame: pd.DataFrame, shares: bool) -> go.Figure:
             name=name,
             marker_color=colour,
             error_x=whiskers(frame.rename(columns={"ours": "value"})) if column == "ours" else None,
-            text=words,
+            text=[GAP + word for word in words],
             textposition="outside",
             textfont={"size": 12},
             cliponaxis=False,
@@ -106,7 +107,7 @@ def features(frame: pd.DataFrame) -> go.Figure:
             orientation="h",
             marker_color=[ACCENT if name.startswith("Fashion-16") else QUIET for name in frame["name"]],
             error_x=whiskers(frame),
-            text=[f"{value:.1%}" for value in frame["value"]],
+            text=[f"{GAP}{value:.1%}" for value in frame["value"]],
             textposition="outside",
             cliponaxis=False,
             hovertext=[
@@ -124,4 +125,6 @@ def features(frame: pd.DataFrame) -> go.Figure:
 
 def amount(value: float, share: bool) -> str:
     """A figure with its unit, to as many digits as are read."""
-    return f"{value:.2%}" if share else f"{value:,.0f} s" if value >= 100 else f"{value:.5g} s"
+    if share:
+        return f"{value:.2%}"
+    return f"{value:,.0f} s" if value >= 100 else f"{value:.5g} s" if value >= 0.1 else f"{1000 * value:.3g} ms"

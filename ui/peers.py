@@ -62,7 +62,7 @@ def show() -> None:
     )  # fmt: skip
     missing = sorted(set(points["method"]) - set(good["method"]))
     if missing:
-        st.caption(f"Never that good here: {gallery.plain(', '.join(missing))}.")
+        st.caption(f"Never that good here: {gallery.plain('; '.join(missing))}.")
     for note in document["notes"]:
         if note["items"] == items:
             st.caption(f"{gallery.plain(note['method'])}: {gallery.plain(note['note'])}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,7 @@ def recall_speed(points: pd.DataFrame) -> go.Figure:
             x=missed(part),
             y=part["queries_per_second"],
             mode="lines+markers",
-            name=as_text(name.removeprefix("faiss ")),
+            name=html.escape(name.removeprefix("faiss ")),
             line={
                 "color": ACCENT if mine else PALETTE[number % len(PALETTE)],
                 "width": 3 if mine else 1.5,
