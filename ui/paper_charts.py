@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -103,7 +105,7 @@ def features(frame: pd.DataFrame) -> go.Figure:
     figure = go.Figure(
         go.Bar(
             x=frame["value"],
-            y=["<br>".join(map(as_text, name.split(", ", 1))) for name in frame["name"]],
+            y=["<br>".join(map(html.escape, name.split(", ", 1))) for name in frame["name"]],
             orientation="h",
             marker_color=[ACCENT if name.startswith("Fashion-16") else QUIET for name in frame["name"]],
             error_x=whiskers(frame),
