@@ -169,9 +169,9 @@ def _training(training: Report) -> str:
         parts.append(_epochs(run["epochs"]))
     if training["encoder"]:
         parts.append(
-            "**The encoder** learns from photos and small pictures at once, which takes minutes an epoch: its runs were "
-            f"begun with fewer epochs than the paper's {paper.EPOCHS}, so of its training the paper's length is not "
-            "repeated."
+            "**The encoder** learns from photos and small pictures at once, which takes minutes an epoch: its runs "
+            f"were begun with fewer epochs than the paper's {paper.EPOCHS}, so of its training the paper's length is "
+            "not repeated."
         )
     for run in training["encoder"]:
         parts.append(f"Run `{run['name']}`, {run['result'].get('seconds', 0):,.0f} s:")
