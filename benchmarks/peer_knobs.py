@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import faiss
 import numpy as np
+
+from fashion16.lsh import Floats
+from fashion16.synthetic import Ids, Labels
 
 Setting = dict[str, Any]
 PER_CENTROID = 40  # items to train a centroid with: faiss warns below 39
@@ -45,3 +48,14 @@ def sample(rows: Any, n: int) -> Any:
 def grid(**knobs: Sequence[Any]) -> list[Setting]:
     """Every combination of the knobs' values."""
     return [dict(zip(knobs, values, strict=True)) for values in itertools.product(*knobs.values())]
+
+
+def in_categories(queries: Floats, categories: Labels, k: int, search: Callable[[Floats, str], Ids]) -> Ids:
+    """What `search` finds for the queries of each category, (nq, k), in the order of all queries."""
+    found = np.full((len(queries), k), -1, np.int64)
+    if len(queries) == 1:
+        return search(queries, str(categories[0]))
+    for name in np.unique(categories):
+        its = np.flatnonzero(categories == name)
+        found[its] = search(queries[its], str(name))
+    return found

@@ -7,11 +7,13 @@ its own.
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import Any, ClassVar, Protocol
 
+from benchmarks import peer_knobs
 from benchmarks.peer_codes import LSH, BinaryFlat, BinaryHash, BinaryIVF, BinaryMultiHash
 from benchmarks.peer_items import Items
-from benchmarks.peer_knobs import Setting
+from benchmarks.peer_knobs import Setting, in_categories
 from benchmarks.peer_vectors import (
     HNSW,
     IVFPQ,
@@ -21,7 +23,6 @@ from benchmarks.peer_vectors import (
     Usearch8,
     Usearch16,
     UsearchInCategory,
-    in_categories,
 )
 from fashion16 import index, lsh, partition
 from fashion16.index import CategoryIndex
@@ -132,8 +133,5 @@ def _depths(*depths: int) -> list[Setting]:
 def source_of(method: type[Method]) -> str:
     """The code of a method and of what it is made of: a result of other code is not today's."""
     ours = (index, partition, lsh) if issubclass(method, _Ours) else ()
-    # some of those that search one category have borrowed another's settings
-    functions = (in_categories, method.settings) if method.in_category else ()
-    return "".join(map(inspect.getsource, (*ours, *functions))) + "".join(
-        inspect.getsource(kind) for kind in method.__mro__[:-1] if kind.__module__.startswith("benchmarks.")
-    )
+    names = dict.fromkeys(kind.__module__ for kind in method.__mro__ if kind.__module__.startswith("benchmarks."))
+    return "".join(map(inspect.getsource, (*ours, peer_knobs, *(sys.modules[name] for name in names))))

@@ -11,16 +11,17 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.peer_codes import BinaryFlat
+from benchmarks.peer_methods import Direct, InCategory, LongCodes, ShortCodes
 from benchmarks.peer_picture import recall_speed_svg
 from fashion16.atomic import replacing
 from fashion16.index import RERANK, RERANK_SHARE, SCAN_LIMIT
 from fashion16.partition import ITEMS_PER_BUCKET
-from ui.peers_charts import OURS, points_of
+from ui.peers_charts import GOOD, OURS, fastest, points_of
 
-GOOD = 0.99  # the recall at which methods are compared
-IN_CATEGORY, DIRECT, FLAT = "Fashion-16, in category", "Fashion-16, everywhere", "faiss IndexBinaryFlat"
+IN_CATEGORY, DIRECT, FLAT = InCategory.name, Direct.name, BinaryFlat.name
 # ours with codes of another length: they tell where the default comes from, and compete with nobody
-OTHER_LENGTHS = ("Fashion-16, in category, 256 bits", "Fashion-16, in category, 1,024 bits")
+OTHER_LENGTHS = (ShortCodes.name, LongCodes.name)
 PAPERS, LARGEST = 325_820, 3_258_200
 
 Result = dict[str, Any]
@@ -33,8 +34,8 @@ def line(result: Result) -> str:
     )
     words = f"{result['items']:>9,}  {result['method']:<28}"
     if best:
-        fastest = min(point["single"]["milliseconds"] for point in result["points"])
-        words += f" built in {result['build_seconds']:6.1f} s, from {fastest:8.3f} ms, recall to {best['value']:.3f}"
+        soonest = min(point["single"]["milliseconds"] for point in result["points"])
+        words += f" built in {result['build_seconds']:6.1f} s, from {soonest:8.3f} ms, recall to {best['value']:.3f}"
     return words + (f" {result['note']}" if result["note"] else "")
 
 
@@ -54,12 +55,6 @@ def document(results: list[Result], machine: dict[str, Any]) -> dict[str, Any]:
     notes = [{name: r[name] for name in ("items", "method", "note")} for r in results if r["note"]]
     made = {"machine": machine, "points": points, "other_lengths": apart, "notes": notes}
     return made | {"aims": aims(made)}
-
-
-def fastest(points: pd.DataFrame, least: float = GOOD) -> pd.DataFrame:
-    """Of each method the point that answers a single query soonest among those of enough recall, soonest first."""
-    good = points[points["recall"] >= least].sort_values("milliseconds", kind="stable")
-    return good.drop_duplicates("method").reset_index(drop=True)
 
 
 def aims(made: dict[str, Any]) -> list[dict[str, Any]]:

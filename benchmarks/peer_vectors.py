@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import faiss
@@ -13,7 +12,7 @@ import numpy as np
 from usearch.index import Index as UsearchIndex
 
 from benchmarks.peer_items import Items
-from benchmarks.peer_knobs import PER_CENTROID, Setting, grid, lists_for, serialised
+from benchmarks.peer_knobs import PER_CENTROID, Setting, grid, in_categories, lists_for, serialised
 from fashion16.lsh import Floats
 from fashion16.synthetic import BLOCK, Ids, Labels
 
@@ -127,9 +126,7 @@ class Usearch8:
         return grid(expansion_search=(20, 64, 128, 256, 512, 2048))
 
     def search(self, queries: Floats, categories: Labels, k: int, **knobs: Any) -> Ids:
-        self.index.expansion_search = knobs["expansion_search"]
-        keys = self.index.search(queries, k, threads=min(self.threads, len(queries))).keys
-        return np.atleast_2d(np.asarray(keys)).astype(np.int64)
+        return keys_found(self.index, queries, k, self.threads, **knobs)
 
     def bytes(self) -> int:
         return int(self.index.serialized_length)
@@ -214,9 +211,7 @@ class UsearchInCategory(_PerCategory):
         graph.add(ids, embeddings, threads=self.threads)
 
     def found(self, graph: Any, queries: Floats, k: int, **knobs: Any) -> Ids:
-        graph.expansion_search = knobs["expansion_search"]
-        keys = graph.search(queries, k, threads=min(self.threads, len(queries))).keys
-        return np.atleast_2d(np.asarray(keys)).astype(np.int64)
+        return keys_found(graph, queries, k, self.threads, **knobs)
 
     def bytes(self) -> int:
         return sum(int(graph.serialized_length) for graph in self.graphs.values())
@@ -273,12 +268,8 @@ def graph_of(dimensions: int) -> Any:
     return index
 
 
-def in_categories(queries: Floats, categories: Labels, k: int, search: Callable[[Floats, str], Ids]) -> Ids:
-    """What `search` finds for the queries of each category, (nq, k), in the order of all queries."""
-    found = np.full((len(queries), k), -1, np.int64)
-    if len(queries) == 1:
-        return search(queries, str(categories[0]))
-    for name in np.unique(categories):
-        its = np.flatnonzero(categories == name)
-        found[its] = search(queries[its], str(name))
-    return found
+def keys_found(graph: UsearchIndex, queries: Floats, k: int, threads: int, expansion_search: int) -> Ids:
+    """The keys (nq, k) that a graph of usearch finds."""
+    graph.expansion_search = expansion_search
+    keys = graph.search(queries, k, threads=min(threads, len(queries))).keys
+    return np.atleast_2d(np.asarray(keys)).astype(np.int64)

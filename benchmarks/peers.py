@@ -133,7 +133,7 @@ def result(
 def key_of(items: Items, method: type[Method], threads: int, quick: bool) -> str:
     """Names all that a result depends on but the machine."""
     facts = [
-        CODE, (items.folder / "items.json").read_text(), source_of(method), threads, quick,
+        CODE, (items.folder / "items.json").read_text(), method.name, source_of(method), threads, quick,
         faiss.__version__, usearch.__version__, np.__version__,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

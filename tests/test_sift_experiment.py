@@ -14,7 +14,7 @@ from fashion16.local_features import Grid, LocalDescriptors
 from fashion16.vector_figures import Sizes
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 
-TINY = Sizes(150, 40, 50, 20, 80, 40, 100, 60, 100, 3, choices=1)
+TINY = Sizes(300, 40, 50, 20, 80, 40, 100, 60, 100, 3, choices=1)
 FIGURES = ("accuracy", "precision_at_20_in_category", "precision_at_20_direct")
 NAMES = [
     "SIFT keypoints, not enlarged, bag of words",
@@ -54,7 +54,8 @@ def test_every_method_states_its_figures_with_interval_and_sample(measured: tupl
         assert [method[name]["n"] for name in FIGURES] == [50, 20, 20]
         for name in FIGURES:
             assert 0 <= method[name]["low"] <= method[name]["value"] <= method[name]["high"] <= 1
-        assert method["accuracy"]["value"] > 0.15  # luck would tell one in ten
+        # nobody needs luck to be better than one in ten
+        assert method["accuracy"]["low"] > 0.1
         assert method["ms_per_picture"] > 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pandas as pd
@@ -12,14 +11,14 @@ from fashion16 import paper, quality
 from fashion16.collection import Collection
 from fashion16.runs import runs_in
 from fashion16.workspace import Workspace
-from ui import paper_charts, tables
+from ui import documents, paper_charts, tables
 from ui.quality_sections import draw
 
 
 def show(collection: Collection) -> None:
     """Charts and a table of both, and what makes them hard to compare."""
     workspace = Workspace()
-    reproduction = _reproduction(workspace)
+    reproduction = documents.read(workspace.reproduction_file)
     table = paper.beside_us(quality.kept(workspace, collection.name), _runs(workspace), reproduction)
     st.caption(
         "Chen, He, Zheng, “Clothing image retrieval method based on deep learning”, Computer Systems & Applications "
@@ -125,12 +124,3 @@ def _runs(workspace: Workspace) -> list[dict[str, Any]]:
         {"name": run.name, "kind": run.kind, "settings": run.settings, "result": run.result}
         for run in runs_in(workspace.runs_folder)
     ]
-
-
-def _reproduction(workspace: Workspace) -> dict[str, Any] | None:
-    """What a reproduction of the paper's experiments found; None before one was made."""
-    try:
-        found = json.loads((workspace.reproduction_file).read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None

@@ -51,20 +51,10 @@ def by_size(paper: pd.DataFrame, ours: pd.DataFrame) -> go.Figure:
         if frame.empty:
             continue
         spread = {} if name == PAPER else {"error_y": whiskers(frame)}
-        figure.add_scatter(
-            x=frame["items"],
-            y=frame["value"],
-            mode="lines+markers",
-            name=name,
-            line={"color": colour, "dash": dash, "width": 2},
-            marker={"size": 9},
-            hovertext=[
-                f"{name}, {n:,} pictures<br>{value:.2%}"
-                for n, value in zip(frame["items"], frame["value"], strict=True)
-            ],
-            hoverinfo="text",
-            **spread,
-        )
+        words = [
+            f"{name}, {n:,} pictures<br>{value:.2%}" for n, value in zip(frame["items"], frame["value"], strict=True)
+        ]
+        _line(figure, name, frame["items"], frame["value"], colour, dash, words, **spread)
     styled(figure, 300, "pictures searched", "precision")
     figure.update_yaxes(tickformat=".1%", fixedrange=True)
     figure.update_xaxes(fixedrange=True, tickformat=",", rangemode="tozero")
@@ -77,19 +67,11 @@ def by_items(searches: pd.DataFrame) -> go.Figure:
     ways = (("in_category", "in the category", ACCENT, "solid"), ("direct", "directly", PALETTE[6], "dash"))
     for way, name, colour, dash in ways:
         frame = searches[searches["way"] == way].sort_values("items")
-        figure.add_scatter(
-            x=frame["items"],
-            y=1000 * frame["seconds"],
-            mode="lines+markers",
-            name=name,
-            line={"color": colour, "dash": dash, "width": 2},
-            marker={"size": 9},
-            hovertext=[
-                f"{name}, {row['items']:,} pictures<br>{1000 * row['seconds']:.2f} ms, recall {row['recall']:.1%}"
-                for row in frame.to_dict("records")
-            ],
-            hoverinfo="text",
-        )
+        words = [
+            f"{name}, {row['items']:,} pictures<br>{1000 * row['seconds']:.2f} ms, recall {row['recall']:.1%}"
+            for row in frame.to_dict("records")
+        ]
+        _line(figure, name, frame["items"], 1000 * frame["seconds"], colour, dash, words)
     styled(figure, 320, "pictures searched", "ms a search")
     sizes = sorted(set(searches["items"]))
     figure.update_xaxes(
@@ -130,3 +112,19 @@ def amount(value: float, share: bool) -> str:
     if share:
         return f"{value:.2%}"
     return f"{value:,.0f} s" if value >= 100 else f"{value:.5g} s" if value >= 0.1 else f"{1000 * value:.3g} ms"
+
+
+def _line(
+    figure: go.Figure, name: str, x: pd.Series, y: pd.Series, colour: str, dash: str, words: list[str], **more: object
+) -> None:
+    figure.add_scatter(
+        x=x,
+        y=y,
+        mode="lines+markers",
+        name=name,
+        line={"color": colour, "dash": dash, "width": 2},
+        marker={"size": 9},
+        hovertext=words,
+        hoverinfo="text",
+        **more,
+    )

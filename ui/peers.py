@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import streamlit as st
 
 from fashion16.workspace import Workspace
-from ui import gallery, peers_charts, tables
-
-GOOD = 0.99
+from ui import documents, gallery, peers_charts, tables
 
 
 def show() -> None:
     """Recall against speed of each method, at the chosen size, and what they cost."""
-    document = _document()
-    if document is None:
+    document = documents.read(Workspace().peers_file)
+    if document is None or not document.get("points"):
         st.info(
             "Not measured yet. `make bench-peers` searches the same embeddings with other libraries; it takes half an "
             "hour on a quiet machine.",
@@ -39,9 +34,9 @@ def show() -> None:
         peers_charts.recall_speed(points), key="peers_chart", config={"displayModeBar": False},
         alt=f"Recall and queries a second of {points['method'].nunique()} methods among {items:,} pictures",
     )  # fmt: skip
-    good = points[points["recall"] >= GOOD].sort_values("milliseconds").drop_duplicates("method")
+    good = peers_charts.fastest(points)
     left, right = st.columns([5, 1], vertical_alignment="bottom")
-    left.markdown(f"**The fastest setting of each with a recall of {GOOD:.0%} or more**")
+    left.markdown(f"**The fastest setting of each with a recall of {peers_charts.GOOD:.0%} or more**")
     with right:
         tables.csv_button(points, f"peers-{items}", "peers_csv")
     shown = good[["method", "setting", "recall", "everywhere", "milliseconds", "batch_queries_per_second"]].assign(
@@ -66,11 +61,3 @@ def show() -> None:
     for note in document["notes"]:
         if note["items"] == items:
             st.caption(f"{gallery.plain(note['method'])}: {gallery.plain(note['note'])}")
-
-
-def _document() -> dict[str, Any] | None:
-    try:
-        found = json.loads(Workspace().peers_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and found.get("points") else None
