@@ -2,17 +2,11 @@
 
 import streamlit as st
 
+from fashion16.collection import Collection
 from ui import gallery, session, shelf
 
-name = session.frame("Home")
-st.title("Fashion‑16", anchor=False)
-st.markdown("Show a garment, and see the twenty most similar ones of its kind.")
-shelf.news()
-body = st.container()
-shelf.manage(name)
 
-with body:
-    collection = session.opened(name)
+def home(collection: Collection) -> None:
     if st.button("Search with a photo", type="primary", icon=":material/search:", key="door_search"):
         # the session keeps the collection; Streamlit refuses to set a parameter that a widget of this page is bound to
         st.switch_page("pages/1_Search.py", query_params={})
@@ -28,3 +22,13 @@ with body:
 
     st.subheader("Pick a picture to begin", anchor=False)
     gallery.wall(collection, 120)
+
+
+name = session.frame("Home")
+st.title("Fashion‑16", anchor=False)
+st.markdown("Show a garment, and see the twenty most similar ones of its kind.")
+shelf.news()
+if collection := session.opened_or_said(name):
+    home(collection)
+# last, and not before what stands above it: a form that moves while it is being used loses clicks
+shelf.manage(name)

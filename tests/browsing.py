@@ -46,6 +46,16 @@ def results(page: Page, n: int = 20) -> None:
     expect(page.get_by_role("button", name="Search with this")).to_have_count(n, timeout=WAIT)
 
 
+def unfold(page: Page, title: str) -> None:
+    """Click an expander's title and wait until it is open.
+
+    It opens for half a second, whatever motion the browser asks for, and what moves under a click loses it.
+    """
+    page.get_by_text(title).click()
+    expander = page.locator("details[open]", has_text=title).element_handle()
+    page.wait_for_function("one => one.getAnimations({subtree: true}).length === 0", arg=expander)
+
+
 def darkest_part(text: Locator) -> int:
     """The smallest of red, green and blue of a text on a chart.
 

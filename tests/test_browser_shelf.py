@@ -15,7 +15,7 @@ from fashion16 import holdings
 from fashion16.collection import Collection
 from fashion16.import_log import ImportLog
 from fashion16.workspace import Workspace
-from tests.browsing import PHONE, WAIT, complaints_of, results
+from tests.browsing import PHONE, WAIT, complaints_of, results, unfold
 from tests.server import Server
 
 LABELS = {"Bag": 25, "Ankle boot": 25, "Trouser": 25, "Dress": 4}
@@ -60,7 +60,7 @@ def add(page: Page, url: str, heap: Path, name: str = "") -> None:
     """Upload the ZIP on the home page and begin its import."""
     page.goto(url)
     expect(page.get_by_text("Pick a picture to begin")).to_be_visible(timeout=WAIT)
-    page.get_by_text("Add a collection").click()
+    unfold(page, "Add a collection")
     page.get_by_label("Name", exact=True).fill(name)
     page.locator("input[type=file]").set_input_files(heap)
     expect(page.get_by_text(heap.name)).to_be_visible()
@@ -77,7 +77,7 @@ def test_a_zip_is_uploaded_watched_and_searched(page: Page, server: Server, home
     )
     page.get_by_role("button", name="Open it").click()
     expect(page.get_by_text("Too small to learn, with fewer than 10 pictures: Dress (4)")).to_be_visible()
-    page.get_by_text("1 files of the last import could not be used").click()
+    unfold(page, "1 files of the last import could not be used")
     page.wait_for_url("**collection=my-shop**")
     assert not home.job_folder("my-shop").exists()
 
@@ -117,7 +117,7 @@ def test_a_bad_name_or_nothing_to_import_gets_a_sentence(page: Page, server: Ser
     add(page, server.url, heap, name="No such Name!")
     expect(page.get_by_text("A collection cannot be called “No such Name!”")).to_be_visible()
     page.reload()
-    page.get_by_text("Add a collection").click()
+    unfold(page, "Add a collection")
     page.get_by_role("button", name="Import").click()
     expect(page.get_by_text("Choose a ZIP, or name a folder on this computer.")).to_be_visible()
 
@@ -136,7 +136,7 @@ def test_an_import_that_fails_says_why_and_can_be_dismissed(
 
 def test_a_collection_is_renamed_and_removed(page: Page, server: Server, home: Workspace) -> None:
     page.goto(f"{server.url}/?collection=my-shop")
-    page.get_by_text("Rename or remove “my-shop”").click()
+    unfold(page, "Rename or remove “my-shop”")
     page.get_by_label("New name").fill("shop-2026")
     page.get_by_role("button", name="Rename", exact=True).click()
     expect(page.get_by_text("Rename or remove “shop-2026”")).to_be_visible(timeout=WAIT)

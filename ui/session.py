@@ -81,6 +81,14 @@ def first_name() -> str:
 
 def opened(name: str) -> Collection:
     """The collection of this name; stops the page with a sentence if it cannot be opened."""
+    collection = opened_or_said(name)
+    if collection is None:
+        st.stop()
+    return collection
+
+
+def opened_or_said(name: str) -> Collection | None:
+    """The collection of this name, or None when a sentence says why it cannot be opened."""
     workspace = Workspace()
     try:
         _prepare(workspace, name)
@@ -93,7 +101,7 @@ def opened(name: str) -> Collection:
             )
         else:
             st.error(str(error), icon=":material/error:")
-        st.stop()
+        return None
     with st.sidebar:
         st.caption(f"{len(collection.searcher.index):,} pictures")
     return collection
