@@ -22,7 +22,6 @@ from fashion16.errors import DataError
 from fashion16.importers import Progress
 from fashion16.lsh import Floats
 from fashion16.partition import Ids
-from fashion16.sealed import Seal
 from fashion16.workspace import Workspace
 
 FORMAT = "fashion16-map"
@@ -70,24 +69,16 @@ class CollectionMap:
 
     @classmethod
     def read(cls, path: Path, encoder_digest: str) -> CollectionMap | None:
-        """The map in an HDF5 file; None where there is none that is whole, of this version and this encoder.
+        """The map in an HDF5 file; None where there is none that is whole, of this version and this encoder."""
+        found = sealed.read_or_none(path, FORMAT, FORMAT_VERSION, cls._of)
+        return found if found is not None and found.encoder_digest == encoder_digest else None
 
-        A damaged one is no error: it is made again in a minute, as one that is missing.
-        """
-        try:
-            if not path.is_file() or sealed.check(path, FORMAT, FORMAT_VERSION) is not Seal.WHOLE:
-                return None
-            with h5py.File(path, "r") as file:
-                found = cls(
-                    file["ids"][:],
-                    file["positions"][:],
-                    str(file.attrs["method"]),
-                    str(file.attrs["encoder_digest"]),
-                )
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError):
+    @classmethod
+    def _of(cls, file: h5py.File) -> CollectionMap | None:
+        ids, positions = file["ids"][:], file["positions"][:]
+        if positions.shape != (*ids.shape, 2):
             return None
-        whole = found.positions.shape == (*found.ids.shape, 2)
-        return found if whole and found.encoder_digest == encoder_digest else None
+        return cls(ids, positions, str(file.attrs["method"]), str(file.attrs["encoder_digest"]))
 
 
 def sample(ids: Ids, most: int = MOST, seed: int = SEED) -> Ids:

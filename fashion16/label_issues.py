@@ -27,7 +27,6 @@ from fashion16.head import LEARNABLE, Head
 from fashion16.importers import Progress
 from fashion16.lsh import Floats
 from fashion16.partition import Ids, Rows
-from fashion16.sealed import Seal
 from fashion16.search import NEAR_DUPLICATE
 
 FORMAT = "fashion16-label-issues"
@@ -125,25 +124,20 @@ class LabelIssues:
 
     @classmethod
     def read(cls, path: Path, encoder_digest: str) -> LabelIssues | None:
-        """The ranking in an HDF5 file; None where there is none that is whole, of this version and this encoder.
+        """The ranking in an HDF5 file; None where there is none that is whole, of this version and this encoder."""
+        found = sealed.read_or_none(path, FORMAT, FORMAT_VERSION, cls._of)
+        return found if found is not None and found.encoder_digest == encoder_digest else None
 
-        A damaged one is no error: it is made again in a minute, as one that is missing.
-        """
-        try:
-            if not path.is_file() or sealed.check(path, FORMAT, FORMAT_VERSION) is not Seal.WHOLE:
-                return None
-            with h5py.File(path, "r") as file:
-                names = np.array(json.loads(file.attrs["names"]), dtype=np.str_)
-                found = cls(
-                    given=names[file["given"][:]],
-                    suggested=names[file["suggested"][:]],
-                    revision=int(file.attrs["revision"]),
-                    encoder_digest=str(file.attrs["encoder_digest"]),
-                    **{column: file[column][:] for column in COLUMNS},
-                )
-        except (OSError, KeyError, ValueError, TypeError, IndexError, RuntimeError):
-            return None
-        return found if found.encoder_digest == encoder_digest else None
+    @classmethod
+    def _of(cls, file: h5py.File) -> LabelIssues:
+        names = np.array(json.loads(file.attrs["names"]), dtype=np.str_)
+        return cls(
+            given=names[file["given"][:]],
+            suggested=names[file["suggested"][:]],
+            revision=int(file.attrs["revision"]),
+            encoder_digest=str(file.attrs["encoder_digest"]),
+            **{column: file[column][:] for column in COLUMNS},
+        )
 
 
 MEASURES = ("self_confidence", "normalized_margin", "disagreement")

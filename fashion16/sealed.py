@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
+from typing import TypeVar
 
 import h5py
 
 from fashion16.atomic import replacing
 
 SEAL_BYTES = 512  # the smallest user block that HDF5 allows
+
+T = TypeVar("T")
 
 
 class Seal(Enum):
@@ -63,3 +66,17 @@ def check(path: Path, kind: str, version: int) -> Seal:
     if int(words[1]) > version:
         return Seal.NEWER
     return Seal.WHOLE if words[2] == f"{digest}\n".encode() else Seal.DAMAGED
+
+
+def read_or_none(path: Path, kind: str, version: int, read: Callable[[h5py.File], T]) -> T | None:
+    """What `read` makes of the file; None where there is none, or none that is whole, of this kind and version.
+
+    For what is made again in a minute: a damaged file is no more of an error than a missing one.
+    """
+    try:
+        if not path.is_file() or check(path, kind, version) is not Seal.WHOLE:
+            return None
+        with h5py.File(path, "r") as file:
+            return read(file)
+    except (OSError, KeyError, ValueError, TypeError, IndexError, RuntimeError):
+        return None

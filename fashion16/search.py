@@ -49,11 +49,6 @@ class Classified:
         """The predicted category."""
         return next(iter(self.probabilities))
 
-    @property
-    def second_guess(self) -> str:
-        """The second most likely category."""
-        return list(self.probabilities)[1]
-
 
 @dataclass(frozen=True)
 class Answer:

@@ -122,6 +122,13 @@ def test_a_map_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert (found.positions.dtype, found.method) == (np.float32, "t-SNE")
 
 
+def test_a_map_of_nothing_is_a_map(tmp_path: Path) -> None:
+    CollectionMap(np.zeros(0, np.int64), np.zeros((0, 2), np.float32), "t-SNE", DIGEST).write(tmp_path / "map.h5")
+    found = CollectionMap.read(tmp_path / "map.h5", DIGEST)
+    assert found is not None
+    assert len(found) == 0
+
+
 def test_a_map_that_is_missing_damaged_or_of_another_encoder_is_none(tmp_path: Path) -> None:
     path = tmp_path / "map.h5"
     assert CollectionMap.read(path, DIGEST) is None

@@ -76,3 +76,17 @@ def test_a_block_that_fails_leaves_the_old_file(file: Path) -> None:
 def test_a_place_that_cannot_be_written_is_our_own_error(file: Path) -> None:
     with pytest.raises(WorkspaceError, match="could not be written"), sealed.writing(file / "below", "kind", 3):
         pass
+
+
+def test_what_can_be_made_again_is_read_or_is_nothing(file: Path, tmp_path: Path) -> None:
+    def numbers(opened: h5py.File) -> list[int]:
+        return list(opened["numbers"][:])
+
+    assert sealed.read_or_none(file, "kind", 3, numbers) == list(range(10))
+    assert sealed.read_or_none(tmp_path / "none.h5", "kind", 3, numbers) is None
+    assert sealed.read_or_none(tmp_path, "kind", 3, numbers) is None
+    assert sealed.read_or_none(file, "other", 3, numbers) is None
+    assert sealed.read_or_none(file, "kind", 2, numbers) is None
+    assert sealed.read_or_none(file, "kind", 3, lambda opened: opened["letters"][:]) is None
+    file.write_bytes(file.read_bytes()[:-1])
+    assert sealed.read_or_none(file, "kind", 3, numbers) is None
