@@ -12,10 +12,13 @@ from fashion16.errors import WorkspaceError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, ending: str = ".partial") -> Iterator[Path]:
     """A path beside `path` to write to; when the block ends well, it is flushed to disk and moved over `path`.
 
     When the block fails, what it wrote is removed and `path` is as before.
+
+    Args:
+        ending: of the path to write to, for a library that goes by it.
 
     Raises:
         WorkspaceError: the folder may not be written, or the disk is full.
@@ -23,7 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # a name of its own, so that two writers cannot write into one file
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=ending, dir=path.parent)
         os.close(handle)
         partial = Path(name)
         try:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fashion16.checkpoints import best_weights
 from fashion16.errors import TrainingError
 from fashion16.fitting import (
     LabelledPictures,
     Report,
-    best_weights,
     computing_in,
     dtype_policy,
     fit,

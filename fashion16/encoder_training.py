@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fashion16 import garments
+from fashion16.checkpoints import best_weights, epochs_done
 from fashion16.clothing import ClothingArchive
 from fashion16.errors import TrainingError
 from fashion16.fitting import (
     LabelledPictures,
     Report,
-    best_weights,
     computing_in,
     dtype_policy,
-    epochs_done,
     fit,
     git_commit,
     import_keras,

@@ -5,7 +5,6 @@ Works on any Keras model; the backend is Keras's.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fashion16 import checkpoints
 from fashion16.errors import TrainingError
 from fashion16.runs import Progress, Run
 
@@ -97,7 +97,7 @@ def fit(
     patience: int | None = None,
     at_least: float | None = None,
 ) -> float:
-    """Train a compiled network, from the run's last whole epoch on; the best epoch's weights stay in the run.
+    """Train a compiled network, from the run's last whole epoch on; the best epoch's weights stay in its resume folder.
 
     Args:
         steps: batches an epoch, for the report.
@@ -108,36 +108,30 @@ def fit(
 
     Returns:
         The seconds of all epochs, those before an interruption with them.
+
+    Raises:
+        TrainingError: what was kept of the run is damaged.
+        WorkspaceError: the run's folder may not be written, or the disk is full.
     """
     import keras
 
-    run.keep_epochs(epochs_done(run))
+    run.keep_epochs(checkpoints.epochs_done(run))
     history = run.history()
     best = max([*history.get("val_accuracy", []), *([] if at_least is None else [at_least])], default=None)
     if patience is not None and _tired(history.get("val_accuracy", []), patience):
         return float(history["seconds"].sum())  # killed between its last epoch and its end
     run.resume_folder.mkdir(parents=True, exist_ok=True)
+    done = checkpoints.go_on(network, run)
     so_far = float(history["seconds"].sum()) if "seconds" in history else 0.0
     run.note_progress(Progress(len(history), 0.0, epochs, so_far, {}))  # the first batch takes a while
     history_writer = keras.callbacks.CSVLogger(str(run.history_file), append=True)
     callbacks = [
         _watcher(network, run, epochs, steps, report, validate, patience),
         history_writer,  # after the watcher, whose figures it writes down
-        keras.callbacks.ModelCheckpoint(
-            str(best_weights(run)),
-            monitor="val_accuracy",
-            mode="max",
-            save_best_only=True,
-            save_weights_only=True,
-            initial_value_threshold=best,
-        ),
-        # last, so that an epoch counts as done only when everything else of it is on disk
-        keras.callbacks.BackupAndRestore(
-            str(run.resume_folder / "backup"), double_checkpoint=True, delete_checkpoint=False
-        ),
+        checkpoints.writer(run, best),
     ]
     try:
-        network.fit(**data, epochs=epochs, verbose=0, callbacks=callbacks)
+        network.fit(**data, initial_epoch=done, epochs=epochs, verbose=0, callbacks=callbacks)
     finally:
         if history_writer.csv_file:  # Keras closes it at the end only, and not when the training is stopped
             history_writer.csv_file.close()
@@ -192,26 +186,6 @@ def _tired(accuracies: Any, patience: int) -> bool:
     """Whether the best of these is at least `patience` epochs ago."""
     values = list(accuracies)
     return bool(values) and len(values) - 1 - values.index(max(values)) >= patience
-
-
-def epochs_done(run: Run) -> int:
-    """Whole epochs behind the weights that the run will go on with.
-
-    Raises:
-        TrainingError: what was kept of the run is damaged.
-    """
-    path = run.resume_folder / "backup" / "training_metadata.json"
-    if not path.is_file():
-        return 0
-    try:
-        return int(json.loads(path.read_text())["epoch"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{path} is damaged. Remove {run.folder}, and begin the run anew.") from error
-
-
-def best_weights(run: Run) -> Path:
-    """The file with the weights of the epoch that was best on the validation split."""
-    return run.resume_folder / "best.weights.h5"
 
 
 def dtype_policy(bfloat16: bool) -> str:

@@ -14,8 +14,9 @@ import psutil
 import pytest
 
 from fashion16 import fitting
+from fashion16.checkpoints import best_weights, epochs_done
 from fashion16.errors import TrainingError
-from fashion16.fitting import LabelledPictures, best_weights, epochs_done, fit, require_memory
+from fashion16.fitting import LabelledPictures, fit, require_memory
 from fashion16.runs import Progress, Run
 
 
@@ -117,14 +118,6 @@ def test_a_run_that_goes_on_says_at_once_what_it_has_behind_it(tmp_path: Path) -
     with pytest.raises(KeyboardInterrupt):
         fit(model, run, 3, 4, given())
     assert run.progress() == Progress(2, 0.0, 3, pytest.approx(seconds), {})
-
-
-def test_a_damaged_state_is_named(tmp_path: Path) -> None:
-    run = Run.begin(tmp_path, "tiny", {})
-    (run.resume_folder / "backup").mkdir(parents=True)
-    (run.resume_folder / "backup" / "training_metadata.json").write_text("{")
-    with pytest.raises(TrainingError, match=r"training_metadata.json is damaged. Remove .*-tiny, and begin"):
-        fit(network(), run, 3, 4, given())
 
 
 def test_more_memory_than_is_free_is_refused_before_anything_is_done() -> None:

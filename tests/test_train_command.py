@@ -93,6 +93,7 @@ def test_a_training_is_watched_stopped_and_gone_on_with(home: Workspace) -> None
 
     start(home, "--epochs", "300")
     wait(lambda: not state(home).running or len(run.history()) > len(done))
+    assert state(home).running, state(home).log
     jobs.stop(home.job_folder(JOB))
     wait(lambda: not state(home).running)
     assert only_run(home) == run
