@@ -56,6 +56,11 @@ def unfold(page: Page, title: str) -> None:
     page.wait_for_function("one => one.getAnimations({subtree: true}).length === 0", arg=expander)
 
 
+def stop_job(page: Page) -> None:
+    """Click the button of a job's card; Streamlit has a Stop of its own while a page is being drawn."""
+    page.locator("[class*=st-key-stop_]").get_by_role("button", name="Stop").click()
+
+
 def darkest_part(text: Locator) -> int:
     """The smallest of red, green and blue of a text on a chart.
 

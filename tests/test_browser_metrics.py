@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from fashion16 import jobs
 from fashion16.runs import runs_in
 from fashion16.workspace import DEFAULT_COLLECTION, Workspace
-from tests.browsing import PHONE, WAIT, complaints_of, watched
+from tests.browsing import PHONE, WAIT, complaints_of, stop_job, watched
 from tests.server import Server
 from tests.training_runs import FIRST, RESULT, SECOND, category_settings, own_runs, write_run
 
@@ -69,7 +69,7 @@ def test_a_training_is_begun_watched_stopped_and_gone_on_with(page: Page, server
     page.reload()
     expect(page.get_by_text(EPOCH)).to_be_visible(timeout=WAIT)
     page.wait_for_function(f"({POINTS})() > {before}", timeout=WAIT)
-    page.get_by_role("button", name="Stop").click()
+    stop_job(page)
     expect(page.get_by_text(re.compile(r"was interrupted after \d+ of 400 epochs"))).to_be_visible(timeout=WAIT)
     expect(page.get_by_text("was stopped. What is done is kept.")).to_be_visible(timeout=WAIT)
     (run,) = runs_in(home.runs_folder)
@@ -81,7 +81,7 @@ def test_a_training_is_begun_watched_stopped_and_gone_on_with(page: Page, server
     expect(page.get_by_text(EPOCH)).to_be_visible(timeout=LONG)
     page.wait_for_function(f"({POINTS})() > {done}", timeout=LONG)
     assert [one.name for one in runs_in(home.runs_folder)] == [run.name]
-    page.get_by_role("button", name="Stop").click()
+    stop_job(page)
     expect(page.get_by_text("was stopped. What is done is kept.")).to_be_visible(timeout=WAIT)
     page.get_by_role("button", name="Dismiss").click()
     expect(page.get_by_text("was stopped. What is done is kept.")).to_have_count(0, timeout=WAIT)

@@ -15,7 +15,7 @@ from fashion16 import holdings
 from fashion16.collection import Collection
 from fashion16.import_log import ImportLog
 from fashion16.workspace import Workspace
-from tests.browsing import PHONE, WAIT, complaints_of, results, unfold
+from tests.browsing import PHONE, WAIT, complaints_of, results, stop_job, unfold
 from tests.server import Server
 
 LABELS = {"Bag": 25, "Ankle boot": 25, "Trouser": 25, "Dress": 4}
@@ -168,7 +168,7 @@ def test_on_a_phone_a_collection_can_be_added_and_nothing_sticks_out(
 
 def test_an_import_can_be_stopped_and_goes_on(page: Page, server: Server, home: Workspace, heap: Path) -> None:
     add(page, server.url, heap, name="stopped")
-    page.get_by_role("button", name="Stop").click()
+    stop_job(page)
     expect(page.get_by_text("stopped was stopped. What is done is kept.")).to_be_visible(timeout=WAIT)
     page.get_by_role("button", name="Go on").click()
     expect(page.get_by_text("stopped is ready")).to_be_visible(timeout=4 * WAIT)

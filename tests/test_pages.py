@@ -101,7 +101,7 @@ def test_the_second_guess_searches_in_the_second_category(app: AppTest, collecti
     _upload(_search(app), _png(collection, 777))
     app.segmented_control(key="scope").set_value("Second guess")
     app.run()
-    second = collection.classify(collection.picture(777)).second_guess
+    second = list(collection.classify(collection.picture(777)).probabilities)[1]
     assert {item.label for item in collection.catalogue.items(_found(app))} == {second}
 
 
