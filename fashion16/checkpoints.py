@@ -19,7 +19,7 @@ from fashion16.runs import Run
 
 ENDING = ".weights.h5"  # Keras writes to no other
 AFTER, BEST = "after", "best"
-FILE = re.compile(r"(after|best)-(\d+)\.weights\.h5")
+FILE = re.compile(rf"(?:{AFTER}|{BEST})-(\d+){re.escape(ENDING)}")
 
 
 def epochs_done(run: Run) -> int:
@@ -50,7 +50,7 @@ def go_on(network: Any, run: Run) -> int:
     done = epochs_done(run)
     for path in run.resume_folder.glob(f"*{ENDING}"):
         found = FILE.fullmatch(path.name)
-        if not found or int(found[2]) > done:
+        if not found or int(found[1]) > done:
             path.unlink()
     if done:
         path = _kept(run, AFTER)[done]
@@ -81,15 +81,13 @@ def writer(run: Run, best: float | None) -> Any:
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             accuracy = logs["val_accuracy"]
-            is_best = self.best is None or accuracy > self.best
-            if is_best:
+            if self.best is None or accuracy > self.best:
                 self.best = accuracy
                 _write(self.model, run, BEST, epoch + 1)
             _write(self.model, run, AFTER, epoch + 1)
-            for kind in (AFTER, BEST) if is_best else (AFTER,):
-                for n, path in _kept(run, kind).items():
-                    if n <= epoch:
-                        path.unlink()
+            for kind in (AFTER, BEST):
+                for _, older in sorted(_kept(run, kind).items())[:-1]:
+                    older.unlink()
 
     return Writer()
 
@@ -102,4 +100,4 @@ def _write(network: Any, run: Run, kind: str, n: int) -> None:
 def _kept(run: Run, kind: str) -> dict[int, Path]:
     """The files of a kind, by the number of epochs."""
     found = ((FILE.fullmatch(path.name), path) for path in run.resume_folder.glob(f"{kind}-*{ENDING}"))
-    return {int(match[2]): path for match, path in found if match}
+    return {int(match[1]): path for match, path in found if match}

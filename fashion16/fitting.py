@@ -115,13 +115,13 @@ def fit(
     """
     import keras
 
-    run.keep_epochs(checkpoints.epochs_done(run))
+    done = checkpoints.go_on(network, run)
+    run.keep_epochs(done)
     history = run.history()
     best = max([*history.get("val_accuracy", []), *([] if at_least is None else [at_least])], default=None)
     if patience is not None and _tired(history.get("val_accuracy", []), patience):
         return float(history["seconds"].sum())  # killed between its last epoch and its end
     run.resume_folder.mkdir(parents=True, exist_ok=True)
-    done = checkpoints.go_on(network, run)
     so_far = float(history["seconds"].sum()) if "seconds" in history else 0.0
     run.note_progress(Progress(len(history), 0.0, epochs, so_far, {}))  # the first batch takes a while
     history_writer = keras.callbacks.CSVLogger(str(run.history_file), append=True)

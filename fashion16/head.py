@@ -231,7 +231,7 @@ class Head:
                     str(file.attrs["encoder_digest"]),
                     int(file.attrs["label_revision"]),
                 )
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        except sealed.UNREADABLE as error:
             raise HeadError(f"{path} is damaged ({error}). Make it again with: {make}") from error
         if head.weights.shape[1:] != head.bias.shape or len(head.bias) != len(head.categories):
             raise HeadError(f"{path} does not fit together. Make it again with: {make}")

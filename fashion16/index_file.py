@@ -43,8 +43,7 @@ from fashion16.sealed import Seal
 
 FORMAT = "fashion16-index"
 FORMAT_VERSION = 3
-# what h5py, JSON and our own constructors raise about what lies in a file that is sealed
-UNREADABLE = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, TuningError)
+UNREADABLE = (*sealed.UNREADABLE, AttributeError, TuningError)
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,6 @@ class References:
                     names[file["label"][:]],
                     str(file.attrs["encoder_digest"]),
                 )
-        except (OSError, KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
+        except sealed.UNREADABLE as error:
             raise EncoderError(damaged) from error
         return found if found.encoder_digest == encoder_digest else None

@@ -20,6 +20,8 @@ import h5py
 from fashion16.atomic import replacing
 
 SEAL_BYTES = 512  # the smallest user block that HDF5 allows
+# what h5py, JSON and our own constructors raise about what lies in a file that is sealed
+UNREADABLE = (OSError, KeyError, ValueError, TypeError, IndexError, RuntimeError)
 
 T = TypeVar("T")
 
@@ -78,5 +80,5 @@ def read_or_none(path: Path, kind: str, version: int, read: Callable[[h5py.File]
             return None
         with h5py.File(path, "r") as file:
             return read(file)
-    except (OSError, KeyError, ValueError, TypeError, IndexError, RuntimeError):
+    except UNREADABLE:
         return None
