@@ -36,7 +36,7 @@ def offer(collection: Collection) -> None:
 def start_button(collection: Collection, words: str, arguments: list[str], key: str, icon: str = "") -> None:
     """A button that starts a `fashion16` command for the collection; grey while another one runs."""
     st.button(
-        words, icon=icon or None, key=key, disabled=running(collection.name) is not None, on_click=start,
+        words, icon=icon or None, key=key, disabled=running(collection.name) is not None, on_click=begin,
         args=(collection.name, arguments),
     )  # fmt: skip
 
@@ -58,7 +58,7 @@ def can_train() -> bool:
     return all(find_spec(package) is not None for package in NEEDED)
 
 
-def start(name: str, arguments: list[str]) -> None:
+def begin(name: str, arguments: list[str]) -> None:
     """Start a command for the collection (a callback)."""
     try:
         shelf.start(Workspace().job_folder(name), arguments)
@@ -149,7 +149,7 @@ def _begin(name: str) -> None:
     chosen = st.session_state
     if chosen.get("train_kind") != ENCODER:
         given = ["--epochs", str(chosen.train_epochs), "--seed", str(chosen.train_seed)]
-        start(name, ["train", "category-cnn", name, *given])
+        begin(name, ["train", "category-cnn", name, *given])
         chosen.train_now = False
         return
     for key, needed in (("train_photos", True), ("train_split", False)):
@@ -161,7 +161,7 @@ def _begin(name: str) -> None:
                 else f"There is no file at {path}."
             )
             return
-    start(name, ["train", "encoder", *_photos(), "--epochs", str(chosen.train_encoder_epochs)])
+    begin(name, ["train", "encoder", *_photos(), "--epochs", str(chosen.train_encoder_epochs)])
     chosen.train_now = False
 
 

@@ -261,7 +261,7 @@ def _interrupted(collection: Collection, runs: Sequence[Run]) -> None:
                 icon=":material/play_arrow:",
                 disabled=arguments is None or not commands.can_train() or commands.running(collection.name) is not None,
                 help=None if arguments else commands.NO_WAY_ON.get(run.kind),
-                on_click=commands.start,
+                on_click=commands.begin,
                 args=(collection.name, arguments),
             )
 
