@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from fashion16.collection import Collection
-from ui import gallery, session, shelf
+from fashion16.collections.opened import Collection
+from ui.home import collections
+from ui.shared import cards, frame, jobs, pictures
 
 
 def home(collection: Collection) -> None:
@@ -13,22 +14,22 @@ def home(collection: Collection) -> None:
     index = collection.searcher.index
     buckets = sum(2**partition.key_bits for partition in index.partitions.values())
     with st.grid(4, min_column_width=150, key="figures"):
-        gallery.figure("Pictures", f"{len(index):,}", collection.name)
-        gallery.figure("Categories", f"{len(index.categories)}", "one hash index each")
-        gallery.figure("Encoder", "VGG‑16", f"{index.hyperplanes.dimensions} dimensions")
-        gallery.figure("Hash code", f"{index.hyperplanes.n_bits} bits", f"{buckets:,} buckets")
+        cards.figure("Pictures", f"{len(index):,}", collection.name)
+        cards.figure("Categories", f"{len(index.categories)}", "one hash index each")
+        cards.figure("Encoder", "VGG‑16", f"{index.hyperplanes.dimensions} dimensions")
+        cards.figure("Hash code", f"{index.hyperplanes.n_bits} bits", f"{buckets:,} buckets")
 
-    shelf.about(collection)
+    collections.about(collection)
 
     st.subheader("Pick a picture to begin", anchor=False)
-    gallery.wall(collection, 120)
+    pictures.wall(collection, 120)
 
 
-name = session.frame("Home")
+name = frame.frame("Home")
 st.title("Fashion‑16", anchor=False)
 st.markdown("Show a garment, and see the twenty most similar ones of its kind.")
-shelf.news()
-if collection := session.opened_or_said(name):
+jobs.news()
+if collection := frame.opened_or_said(name):
     home(collection)
 # last, and not before what stands above it: a form that moves while it is being used loses clicks
-shelf.manage(name)
+collections.manage(name)

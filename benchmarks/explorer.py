@@ -11,13 +11,14 @@ from time import perf_counter, process_time
 
 import numpy as np
 
-from fashion16 import buckets
-from fashion16.encoder import EncoderCard
-from fashion16.index import N_BITS, SEED, CategoryIndex
-from fashion16.partition import Partition
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
-from ui import bucket_charts, tables
-from ui.buckets import bucket_table
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.explore import buckets
+from fashion16.search.encoder import EncoderCard
+from fashion16.search.index import N_BITS, SEED, CategoryIndex
+from fashion16.search.partition import Partition
+from ui.explorer import bucket_charts
+from ui.explorer.buckets import bucket_table
+from ui.shared import csv
 
 ITEMS = 325_820
 NOISE = 0.02  # in each of the 256 numbers of an embedding of length 1: a copy has a cosine of 0.95 with its original
@@ -63,7 +64,7 @@ def _overview(index: CategoryIndex) -> int:
     table, whole = buckets.overview(index), buckets.whole(index)
     column = "expected_candidates"
     chart = bucket_charts.category_bars(table, column, column, ",.0f", whole.expected_candidates)
-    return len(chart.to_json()) + len(tables.as_csv(table))
+    return len(chart.to_json()) + len(csv.as_csv(table))
 
 
 def _buckets(partition: Partition, number: int) -> int:
@@ -79,7 +80,7 @@ def _buckets(partition: Partition, number: int) -> int:
     )
     buckets.bucket_items(partition, bucket)
     buckets.alikeness(partition, bucket)
-    sent = [tables.as_csv(table) for table in (histogram, ranks, bucket_table(sizes))]
+    sent = [csv.as_csv(table) for table in (histogram, ranks, bucket_table(sizes))]
     return sum(len(chart.to_json()) for chart in charts) + sum(map(len, sent))
 
 

@@ -18,11 +18,11 @@ from time import perf_counter
 import numpy as np
 from PIL import Image
 
-from fashion16.embedding import embed_pictures
-from fashion16.encoder import BATCH, Encoder
+from fashion16.collections.embeddings import embed_pictures
+from fashion16.collections.pictures import PictureStore, StoredPictures
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
 from fashion16.images import to_network
-from fashion16.picture_store import PictureStore, StoredPictures
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.search.encoder import BATCH, Encoder
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SMALL, PHOTOS, ROUNDS = 100_000, 320, 3

@@ -1,6 +1,6 @@
 """Recall and time of the index, by bits, re-ranking depth and probes: where the defaults come from.
 
-Categories of 7,000 are Fashion-MNIST's own; larger ones are synthetic, see fashion16/synthetic.py. Needs the embeddings
+Categories of 7,000 are Fashion-MNIST's own; larger ones are synthetic, see experiments/synthetic.py. Needs the embeddings
 of the collection: run `fashion16 embed fashion-mnist` first (three minutes).
 """
 
@@ -10,12 +10,12 @@ from time import perf_counter
 
 import numpy as np
 
-from fashion16.encoder import Encoder
-from fashion16.index import N_BITS, CategoryIndex, K
-from fashion16.lsh import RandomHyperplanes
-from fashion16.partition import Partition, to_int16
-from fashion16.synthetic import SyntheticItems, measured_changes
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from experiments.synthetic import SyntheticItems, measured_changes
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.search.encoder import Encoder
+from fashion16.search.hyperplanes import RandomHyperplanes
+from fashion16.search.index import N_BITS, CategoryIndex, K
+from fashion16.search.partition import Partition, to_int16
 
 QUERIES = 200
 CATEGORIES = ("Coat", "Sandal", "Bag")  # crowded and loose ones

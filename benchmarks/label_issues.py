@@ -3,7 +3,7 @@
 A tenth of the labels is replaced: of Fashion-MNIST's 55,000 training pictures, and of its 15,000 others, from which the
 encoder has not learnt. Fashion-MNIST has wrong labels of its own; they take places in the queue and count as not found.
 
-Needs cleanlab, of requirements-dev.txt; takes ten minutes. The constants of `fashion16/label_issues.py` were chosen on
+Needs cleanlab, of requirements-dev.txt; takes ten minutes. The constants of `fashion16/labels/issues.py` were chosen on
 the training pictures with the seeds 101 to 106.
 """
 
@@ -17,11 +17,10 @@ from cleanlab.filter import find_label_issues as cleanlab_filter
 from cleanlab.rank import get_label_quality_scores as cleanlab_quality
 from threadpoolctl import threadpool_limits
 
-from fashion16.catalogue_rows import Labels
-from fashion16.encoder import EncoderCard
-from fashion16.label_issues import FOLDS, copies, deal, find_label_issues, nearest_others, out_of_sample
-from fashion16.lsh import Floats
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.labels.issues import FOLDS, copies, deal, find_label_issues, nearest_others, out_of_sample
+from fashion16.search.encoder import EncoderCard
+from fashion16.types import Floats, Labels
 
 NOISE = 0.1  # share of the labels that are replaced
 LOOKED_AT = 0.12  # share of the queue, from its head, in which they are looked for

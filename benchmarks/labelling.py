@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from fashion16 import suspicion
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.labels import issues
 from tests.server import CHROMIUM_FLAGS, Server, chromium
 
 KEYS = 60
@@ -43,7 +43,7 @@ def main() -> None:
         shutil.copytree(workspace.root / "models", home / "models")
         shutil.copytree(workspace.root / "indexes", home / "indexes")
         shutil.copytree(workspace.data_folder(DEFAULT_COLLECTION), home / "data" / DEFAULT_COLLECTION)
-        suspicion.rank(Workspace(home), DEFAULT_COLLECTION)
+        issues.rank(Workspace(home), DEFAULT_COLLECTION)
         with Server(home, home / "log", FASHION16_MANAGE="1") as server, sync_playwright() as running:
             browser = running.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_FLAGS))
             page = browser.new_page(viewport={"width": 1400, "height": 1000})

@@ -15,11 +15,11 @@ from time import perf_counter
 import numpy as np
 from PIL import Image
 
-from fashion16.catalogue_rows import Labels
-from fashion16.collection import Collection
-from fashion16.encoder import Encoder, encode_all
+from fashion16.collections.opened import Collection
+from fashion16.collections.workspace import Workspace
 from fashion16.images import read_photo, to_network
-from fashion16.workspace import Workspace
+from fashion16.search.encoder import Encoder, encode_all
+from fashion16.types import Labels
 from tests.server import CHROMIUM_FLAGS, Server, chromium
 
 QUERIES = 200
@@ -86,7 +86,7 @@ def _accuracy(collection: Collection, today: Labels) -> None:
 def _keras(collection: Collection) -> None:
     """One 224x224 picture: the served file against keras.Model.predict on the same network."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from fashion16.network import build  # the weights don't change its speed, so none are loaded
+    from fashion16.training.vgg16 import build  # the weights don't change its speed, so none are loaded
 
     network = build()
     encoder = collection.searcher.encoder

@@ -26,8 +26,8 @@ from time import monotonic
 from types import UnionType
 from typing import Any
 
-from fashion16 import locks
 from fashion16.errors import BusyError, WorkspaceError
+from fashion16.files import locks
 
 JOB_VARIABLE = "FASHION16_JOB"  # the folder, told to the command that runs as a job
 REPORT_EVERY = 0.3  # seconds; a page looks once a second

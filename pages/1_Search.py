@@ -5,9 +5,11 @@ from time import perf_counter
 import streamlit as st
 
 from fashion16.errors import Fashion16Error
-from ui import gallery, inputs, scope, session
+from ui.search import query as inputs
+from ui.search import results, scope
+from ui.shared import frame
 
-collection = session.begin("Search")
+collection = frame.begin("Search")
 st.title("Search", anchor=False)
 left, right = st.columns([3, 7], gap="medium")
 try:
@@ -15,7 +17,7 @@ try:
         query = inputs.query(collection)
     with right:
         if query is None:
-            gallery.invitation(collection)
+            results.invitation(collection)
             st.stop()
         start = perf_counter()
         classified = collection.classify(query.photo)
@@ -29,11 +31,11 @@ try:
             hide_near_duplicates=chosen.hide_near_duplicates,
             leave_out=query.item_id,
         )
-        gallery.heading(answer)
+        results.heading(answer)
         found = collection.results(answer)
-        gallery.results(collection, found, on_pick=inputs.search_with)
-        gallery.footer(answer, found, 1000 * (perf_counter() - start))
+        results.results(collection, found, on_pick=inputs.search_with)
+        results.footer(answer, found, 1000 * (perf_counter() - start))
     with prediction:
-        gallery.prediction(answer)
+        results.prediction(answer)
 except Fashion16Error as error:
     st.error(str(error), icon=":material/error:")

@@ -3,13 +3,14 @@
 import streamlit as st
 
 from fashion16.errors import Fashion16Error
-from ui import dataset, keys, label_grid, labelling, people, queue, ranking, session, trail
+from ui.labels import data_set, grid, history, one_by_one, queue, ranking
+from ui.shared import access, frame, keys
 
 ONE, GRID, HISTORY, DATA = "One by one", "Grid", "History", "Data set"
 
-collection = session.begin("Correct labels")
+collection = frame.begin("Correct labels")
 st.title("Correct labels", anchor=False)
-if not people.may_correct():
+if not access.may_correct():
     st.info("This app is shared to be looked at: labels are corrected where it was made.", icon=":material/lock:")
     st.stop()
 keys.let_go()
@@ -20,15 +21,15 @@ view = st.segmented_control(
 )  # fmt: skip
 try:
     if view == HISTORY:
-        trail.show(collection)
+        history.show(collection)
     elif view == DATA:
-        people.ask_name()
-        dataset.show(collection)
+        access.ask_name()
+        data_set.show(collection)
     else:
         issues = ranking.of(collection)
         choice = queue.choose(collection, issues)
         ids = queue.kept(collection, issues, choice)
-        shown = label_grid.show if view == GRID else labelling.show
+        shown = grid.show if view == GRID else one_by_one.show
         # one key draws this part anew, and nothing else
         st.fragment(shown)(collection, issues, ids, choice)
 except Fashion16Error as error:

@@ -3,11 +3,12 @@
 import streamlit as st
 
 from fashion16.errors import Fashion16Error
-from ui import buckets, categories, follow, health, overview, session, what_if
+from ui.explorer import buckets, categories, follow, health, overview, what_if
+from ui.shared import frame
 
 OVERVIEW, WHAT_IF, FOLLOW, HEALTH = "Overview", "What if", "Follow a query", "Health"
 
-collection = session.begin("Index explorer")
+collection = frame.begin("Index explorer")
 st.title("Index explorer", anchor=False)
 if not collection.searcher.index.categories:
     st.info(

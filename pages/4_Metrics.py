@@ -3,26 +3,27 @@
 import streamlit as st
 
 from fashion16.errors import Fashion16Error
-from ui import commands, paper, peers, quality, session, shelf, training
-from ui import map as map_view
+from ui.metrics import map as map_view
+from ui.metrics import paper, peers, quality, train_buttons, training
+from ui.shared import frame, jobs
 
 TRAINING, QUALITY, PAPER, PEERS, MAP = "Training", "Quality", "The paper", "Peers", "Map"
 
-collection = session.begin("Metrics")
+collection = frame.begin("Metrics")
 st.title("Metrics", anchor=False)
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     view = st.segmented_control(
         "View", (TRAINING, QUALITY, PAPER, PEERS, MAP), default=TRAINING, required=True, key="view",
         bind="query-params", label_visibility="collapsed", wrap=True,
     )  # fmt: skip
-    commands.offer(collection)
+    train_buttons.offer(collection)
 try:
     if view == TRAINING:
         training.show(collection)  # a run under way says more than the news
     elif view == PEERS:
         peers.show()
     else:
-        shelf.news(collection.name)
+        jobs.news(collection.name)
         {QUALITY: quality.show, PAPER: paper.show, MAP: map_view.show}[str(view)](collection)
 except Fashion16Error as error:
     st.error(str(error), icon=":material/error:")

@@ -10,12 +10,12 @@ import hypothesis
 import numpy as np
 import pytest
 
-from fashion16.catalogue_rows import ImportedItem
-from fashion16.collection import Collection
-from fashion16.encoder import EncoderCard
-from fashion16.importers import find_fashion_mnist
-from fashion16.layout import DATABASE_VARIABLE
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections.layout import DATABASE_VARIABLE
+from fashion16.collections.opened import Collection
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.search.encoder import EncoderCard
+from fashion16.sources.fashion_mnist import find_fashion_mnist
 
 pytest_plugins = ["tests.browsing"]
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from fashion16 import evaluation, quality
-from fashion16.evaluation import Figure
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.estimate import Figure
+from fashion16.evaluation import metrics
+from fashion16.evaluation import report as quality
 
 NAME = DEFAULT_COLLECTION
 
@@ -21,13 +22,13 @@ def evaluate(workspace: Workspace, with_pictures: bool = True, **more: Any) -> p
     opened = workspace.open(NAME)
     today, head = opened.catalogue.labels(), opened.searcher.head
     probabilities = head.probabilities(opened.searcher.index.embeddings(today.ids))
-    predicted = evaluation.predictions(probabilities, today.ids, today.labels, head.categories)
+    predicted = metrics.predictions(probabilities, today.ids, today.labels, head.categories)
     # a mistake that is there in any case, and a cell with no pictures at all
     predicted.loc[predicted.index[predicted["label"] == "Bag"][:3], "predicted"] = "Shirt"
     figure = Figure(0.9, 0.88, 0.92, 400)
     names = list(head.categories)
     counts = pd.crosstab(predicted["label"], predicted["predicted"]).reindex(index=names, columns=names, fill_value=0)
-    classification = evaluation.classification(probabilities, today.labels, names)
+    classification = metrics.classification(probabilities, today.labels, names)
     report: dict[str, Any] = {
         "measured_at": "2026-11-23T16:53:28+00:00",
         "encoder_digest": opened.searcher.encoder.digest,

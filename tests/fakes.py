@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fashion16.images import Pixels
-from fashion16.lsh import Floats
-from fashion16.sealed import SEAL_BYTES
+from fashion16.files.sealed import SEAL_BYTES
+from fashion16.types import Floats, Pixels
 
 
 @dataclass

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fashion16.catalogue_rows import Item
-from fashion16.collecting import Source, import_source
-from fashion16.import_log import ImportReport
-from fashion16.importing import split_of
-from fashion16.workspace import Workspace
+from fashion16.catalogue.imports import ImportReport
+from fashion16.catalogue.rows import Item
+from fashion16.collections.importing import Source, import_source, split_of
+from fashion16.collections.workspace import Workspace
 from tests.conftest import REPOSITORY
 
 SHOP = "shop"

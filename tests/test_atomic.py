@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fashion16.atomic import replacing
 from fashion16.errors import WorkspaceError
+from fashion16.files.atomic import replacing
 
 
 def test_the_new_content_takes_the_place_of_the_old(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fashion16.augmentation import PHOTOS, SMALL_PICTURES, Strength, like_fashion_mnist, view
-from fashion16.images import Pixels
+from fashion16.training.augmentation import PHOTOS, SMALL_PICTURES, Strength, like_fashion_mnist, view
+from fashion16.types import Pixels
 
 NOTHING = Strength((1.0, 1.0), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 EVERYTHING = Strength((0.5, 2.0), 45.0, 0.3, 0.9, 0.9, 1.0, 1.0, dress=1.0)

@@ -9,8 +9,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 
-from fashion16.batches import Kind, PlainBatches, TrainingBatches
 from fashion16.images import to_network
+from fashion16.training.batches import Kind, PlainBatches, TrainingBatches
 
 
 def numbered(n: int, shape: tuple[int, ...], side: int, batch: int) -> Kind:

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, Playwright, expect
 
-from fashion16.collection import Collection
-from fashion16.workspace import Workspace
+from fashion16.collections.opened import Collection
+from fashion16.collections.workspace import Workspace
 from tests.browsing import DESKTOP, PHONE, WAIT, complaints_of, results, watched
 from tests.server import CHROMIUM_FLAGS, Server, chromium
 

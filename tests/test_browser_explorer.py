@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from fashion16 import buckets, index_tuning
-from fashion16.index import CategoryIndex
-from fashion16.index_file import read_index, settings_in
-from fashion16.partition import Tuning
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections import indexing
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.explore import buckets
+from fashion16.search.index import CategoryIndex
+from fashion16.search.index_file import read_index, settings_in
+from fashion16.search.partition import Tuning
 from tests.browsing import DESKTOP, PHONE, WAIT, complaints_of, darkest_part, watched
 from tests.server import Server
-from ui import bucket_charts
+from ui.explorer import bucket_charts
 
 NAME = DEFAULT_COLLECTION
 BAG = "view=Buckets&category=Bag"
@@ -30,7 +31,7 @@ def home(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Work
     """Four hundred pictures of Fashion-MNIST, the bags in sixteen buckets."""
     made = Workspace(shutil.copytree(small_template, tmp_path_factory.mktemp("explorer") / "home", symlinks=True))
     opened = made.open()
-    index_tuning.retune(made, opened, tunings={"Bag": Tuning(key_bits=4)})
+    indexing.retune(made, opened, tunings={"Bag": Tuning(key_bits=4)})
     opened.close()
     return made
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from fashion16 import index_tuning
-from fashion16.encoder import EncoderCard
-from fashion16.index_file import settings_in
-from fashion16.partition import Tuning
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections import indexing
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.search.encoder import EncoderCard
+from fashion16.search.index_file import settings_in
+from fashion16.search.partition import Tuning
 from tests.browsing import PHONE, WAIT, complaints_of
 from tests.server import Server
 
@@ -38,7 +38,7 @@ def planted(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> t
     home.build_index(NAME)
     opened = home.open()
     tunings = {name: Tuning(key_bits=KEY_BITS) for name in opened.searcher.index.categories}
-    index_tuning.retune(home, opened, tunings=tunings)
+    indexing.retune(home, opened, tunings=tunings)
     boot = int(opened.searcher.index.partitions["Ankle boot"].ids[3])
     opened.correct(boot, "Trouser", "ann", opened.catalogue.item(boot).version)
     opened.close()

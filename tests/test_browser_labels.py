@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from fashion16 import suspicion
-from fashion16.catalogue_rows import EXCLUDED, Item
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.catalogue.rows import EXCLUDED, Item
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.labels import issues
 from tests.browsing import DESKTOP, PHONE, WAIT, complaints_of, watched
 from tests.server import Server
 
@@ -25,7 +25,7 @@ def home(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Work
     """Four hundred pictures of Fashion-MNIST, ranked by suspicion."""
     root = shutil.copytree(small_template, tmp_path_factory.mktemp("labels") / "home", symlinks=True)
     made = Workspace(root)
-    suspicion.rank(made, NAME)
+    issues.rank(made, NAME)
     return made
 
 

@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from fashion16 import jobs
-from fashion16.runs import runs_in
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.training.runs import runs_in
 from tests.browsing import PHONE, WAIT, complaints_of, stop_job, watched
 from tests.server import Server
 from tests.training_runs import FIRST, RESULT, SECOND, category_settings, own_runs, write_run

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from fashion16 import suspicion
-from fashion16.selections import Selection, Selections
-from fashion16.workspace import Workspace
+from fashion16.collections.workspace import Workspace
+from fashion16.labels import issues
+from fashion16.labels.selections import Selection, Selections
 from tests.browsing import DESKTOP, PHONE, WAIT, complaints_of, darkest_part, watched
 from tests.evaluations import NAME, evaluate
 from tests.server import Server
@@ -36,7 +36,7 @@ def home(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Work
     """Four hundred pictures of Fashion-MNIST, ranked by suspicion."""
     root = shutil.copytree(small_template, tmp_path_factory.mktemp("quality") / "home", symlinks=True)
     made = Workspace(root)
-    suspicion.rank(made, NAME)
+    issues.rank(made, NAME)
     return made
 
 

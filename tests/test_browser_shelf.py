@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from fashion16 import holdings
-from fashion16.collection import Collection
-from fashion16.import_log import ImportLog
-from fashion16.workspace import Workspace
+from fashion16.catalogue.imports import ImportLog
+from fashion16.collections import manage
+from fashion16.collections.opened import Collection
+from fashion16.collections.workspace import Workspace
 from tests.browsing import PHONE, WAIT, complaints_of, results, stop_job, unfold
 from tests.server import Server
 
@@ -141,8 +141,8 @@ def test_a_collection_is_renamed_and_removed(page: Page, server: Server, home: W
     page.get_by_role("button", name="Rename", exact=True).click()
     expect(page.get_by_text("Rename or remove “shop-2026”")).to_be_visible(timeout=WAIT)
     page.wait_for_url("**collection=shop-2026**")
-    assert "shop-2026" in holdings.names(home)
-    assert "my-shop" not in holdings.names(home)
+    assert "shop-2026" in manage.names(home)
+    assert "my-shop" not in manage.names(home)
 
     page.get_by_text("Remove “shop-2026” with all its pictures").click()
     page.get_by_label("This cannot be undone").fill("my-shop")
@@ -151,7 +151,7 @@ def test_a_collection_is_renamed_and_removed(page: Page, server: Server, home: W
     page.get_by_label("This cannot be undone").fill("shop-2026")
     page.get_by_role("button", name="Remove", exact=True).click()
     expect(page.get_by_text("70,000 pictures")).to_be_visible(timeout=WAIT)
-    assert holdings.names(home) == ["fashion-mnist"]
+    assert manage.names(home) == ["fashion-mnist"]
     assert not home.data_folder("shop-2026").exists()
 
 

@@ -9,9 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from fashion16 import buckets
-from ui import bucket_charts
-from ui.charts import ACCENT
+from fashion16.explore import buckets
+from ui.explorer import bucket_charts
+from ui.shared.charts import ACCENT
 
 
 def trace(figure: go.Figure, name: str) -> go.Scatter:

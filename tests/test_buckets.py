@@ -7,13 +7,14 @@ from math import comb
 import numpy as np
 import pytest
 
-from fashion16 import buckets
-from fashion16.buckets import Sizes
-from fashion16.collection import Collection
+from fashion16.collections.opened import Collection
 from fashion16.errors import SearchError
-from fashion16.index import CategoryIndex
-from fashion16.lsh import Floats, RandomHyperplanes, keys_of
-from fashion16.partition import Partition, Tuning, to_int16
+from fashion16.explore import buckets
+from fashion16.explore.buckets import Sizes
+from fashion16.search.hyperplanes import RandomHyperplanes, keys_of
+from fashion16.search.index import CategoryIndex
+from fashion16.search.partition import Partition, Tuning, to_int16
+from fashion16.types import Floats
 from tests.fakes import unit_vectors
 
 SIZES: Sizes = np.array([4, 0, 1, 3])
@@ -173,7 +174,7 @@ def test_alikeness_is_the_mean_cosine_of_all_pairs() -> None:
 def test_the_alikeness_of_all_buckets_is_that_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
     partition = small_index().partitions["Bag"]
     each = [buckets.alikeness(partition, bucket) for bucket in range(2**partition.key_bits)]
-    monkeypatch.setattr("fashion16.partition.BLOCK", 7)  # buckets reach over the blocks
+    monkeypatch.setattr("fashion16.search.partition.BLOCK", 7)  # buckets reach over the blocks
     assert buckets.bucket_alikeness(partition).tolist() == pytest.approx(each, abs=1e-5)
 
 

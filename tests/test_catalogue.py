@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashion16 import migrations
-from fashion16.catalogue import INSERT_BATCH, Catalogue
-from fashion16.catalogue_rows import Correction, ImportedItem
+from fashion16.catalogue import migrations
+from fashion16.catalogue.catalogue import INSERT_BATCH, Catalogue
+from fashion16.catalogue.rows import Correction, ImportedItem
 from fashion16.errors import CatalogueError, NewerCatalogueError, StaleItemError, UnknownItemError
 
 

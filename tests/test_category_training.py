@@ -13,10 +13,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 
-from fashion16 import category_cnn
-from fashion16.category_training import CategorySettings, train_category_cnn
 from fashion16.errors import TrainingError
-from fashion16.fitting import LabelledPictures
+from fashion16.training import category_cnn
+from fashion16.training.category_training import CategorySettings, train_category_cnn
+from fashion16.training.data import LabelledPictures
 from tests.conftest import REPOSITORY
 
 FEW_EPOCHS = CategorySettings(epochs=3, batch=32, bfloat16=False)
@@ -85,7 +85,7 @@ def test_a_killed_run_goes_on_after_its_last_whole_epoch(tmp_path: Path) -> None
     code = """
 import os, signal, sys
 from pathlib import Path
-from fashion16.category_training import train_category_cnn
+from fashion16.training.category_training import train_category_cnn
 from tests.test_category_training import FEW_EPOCHS, bright_or_dark
 
 def until_the_second_epoch(epoch, share, figures):

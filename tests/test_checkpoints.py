@@ -14,10 +14,10 @@ import keras
 import numpy as np
 import pytest
 
-from fashion16.checkpoints import best_weights, epochs_done, go_on
 from fashion16.errors import TrainingError, WorkspaceError
-from fashion16.fitting import fit
-from fashion16.runs import Run
+from fashion16.training.checkpoints import best_weights, epochs_done, go_on
+from fashion16.training.fitting import fit
+from fashion16.training.runs import Run
 
 ACCURACIES = (0.5, 0.7, 0.6, 0.8, 0.75)  # the best so far after epochs 1, 2 and 4
 

@@ -13,16 +13,18 @@ import typer.main
 from PIL import Image
 from typer.testing import CliRunner
 
-from fashion16 import __version__, cli, encoder_making
-from fashion16.clothing import ClothingArchive
-from fashion16.encoder import EncoderCard
-from fashion16.encoder_export import Parity
-from fashion16.encoder_training import EncoderSettings
+from fashion16 import __version__
+from fashion16.cli import app
+from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
 from fashion16.errors import SearchError
-from fashion16.index_file import read_index, write_index
-from fashion16.layout import ROOT_VARIABLE
-from fashion16.runs import Run
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.search.encoder import EncoderCard
+from fashion16.search.index_file import read_index, write_index
+from fashion16.sources.clothing import ClothingArchive
+from fashion16.training import make_encoder
+from fashion16.training.encoder_export import Parity
+from fashion16.training.encoder_training import EncoderSettings
+from fashion16.training.runs import Run
 from tests.conftest import REPOSITORY
 from tests.fakes import write_clothing_archive
 
@@ -38,7 +40,7 @@ def _flattened(commands: dict[str, Any], before: str = "") -> dict[str, Any]:
     return found
 
 
-COMMANDS = _flattened(typer.main.get_command(cli.app).commands)
+COMMANDS = _flattened(typer.main.get_command(app.app).commands)
 WIDE = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
 
 
@@ -59,7 +61,7 @@ def boot(home: Workspace, tmp_path: Path) -> Path:
 
 def succeed(*arguments: object) -> str:
     """What the command prints."""
-    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments], env=WIDE)
+    result = CliRunner().invoke(app.app, [str(argument) for argument in arguments], env=WIDE)
     assert (result.exit_code, result.exception) == (0, None)
     return result.stdout
 
@@ -72,7 +74,7 @@ def table(printed: str) -> list[list[str]]:
 
 def refused(*arguments: object) -> str:
     """What a command says that was called the wrong way."""
-    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments], env=WIDE)
+    result = CliRunner().invoke(app.app, [str(argument) for argument in arguments], env=WIDE)
     assert result.exit_code == 2
     return result.stderr
 
@@ -180,7 +182,7 @@ def test_import_of_an_unknown_data_set_names_the_known_one(home: Workspace) -> N
     with pytest.raises(
         SearchError, match=f"No data set is called “hats”. There are {NAME} and clothing; .* --from FOLDER"
     ):
-        CliRunner().invoke(cli.app, ["import", "hats"], catch_exceptions=False)
+        CliRunner().invoke(app.app, ["import", "hats"], catch_exceptions=False)
 
 
 def test_doctor_prints_a_line_for_each_check(home: Workspace) -> None:
@@ -191,7 +193,7 @@ def test_doctor_prints_a_line_for_each_check(home: Workspace) -> None:
 
 def test_doctor_ends_with_status_1_when_something_is_wrong(home: Workspace) -> None:
     home.pictures_file(NAME).unlink()
-    result = CliRunner().invoke(cli.app, ["doctor"], env=WIDE)
+    result = CliRunner().invoke(app.app, ["doctor"], env=WIDE)
     assert result.exit_code == 1
     assert f"problem collection: The pictures of “{NAME}” are not there." in result.stdout
 
@@ -207,7 +209,7 @@ def test_encoder_prints_the_new_card_and_what_the_8_bits_cost(tmp_path: Path, mo
         asked.append(archive)
         return CARD, PARITY
 
-    monkeypatch.setattr(encoder_making, "export", export)
+    monkeypatch.setattr(make_encoder, "export", export)
     path = write_clothing_archive(tmp_path / "a.zip", {"one": "Hat"})
     printed = succeed("encoder", "--photos", path)
     assert "Encoder c0ffeec0ffee…: discriminants of 3 pictures" in printed
@@ -233,8 +235,8 @@ def test_train_encoder_trains_exports_and_indexes(
         done.append("exported")
         return CARD, PARITY
 
-    monkeypatch.setattr(encoder_making, "train", train)
-    monkeypatch.setattr(encoder_making, "export", export)
+    monkeypatch.setattr(make_encoder, "train", train)
+    monkeypatch.setattr(make_encoder, "export", export)
     before = home.index_file(NAME).stat().st_mtime_ns
     printed = succeed("train", "encoder", "--photos", path, "--epochs", 2)
     assert done == [(2, 16), "exported"]
@@ -246,9 +248,9 @@ def test_ctrl_c_in_training_says_how_to_go_on(home: Workspace, tmp_path: Path, m
     def train(*_: object) -> Run:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(encoder_making, "train", train)
+    monkeypatch.setattr(make_encoder, "train", train)
     path = write_clothing_archive(tmp_path / "a.zip", {"one": "Hat"})
-    result = CliRunner().invoke(cli.app, ["train", "encoder", "--photos", str(path)], env=WIDE)
+    result = CliRunner().invoke(app.app, ["train", "encoder", "--photos", str(path)], env=WIDE)
     assert result.exit_code == 130
     assert "The same command goes on after the last whole epoch." in result.stderr
 

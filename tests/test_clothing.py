@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion16.clothing import SUBSET, ClothingArchive, ClothingPhoto
 from fashion16.errors import DamagedDataError, MissingDataError
 from fashion16.images import MAX_BYTES, encode_jpeg, read_photo
+from fashion16.sources.clothing import SUBSET, ClothingArchive, ClothingPhoto
 
 ROOT = "clothing-dataset-master"
 # names, and the split that follows from the name alone: another would move photos from test to training

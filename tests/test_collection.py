@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import fashion16.collection
-from fashion16.catalogue import Catalogue
-from fashion16.catalogue_rows import ImportedItem
-from fashion16.collection import THUMBNAIL_SIDE, Collection
+import fashion16.collections.opened
+from fashion16.catalogue.catalogue import Catalogue
+from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections.opened import THUMBNAIL_SIDE, Collection
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
 from fashion16.errors import DataError, StaleItemError, UnknownItemError
-from fashion16.search import Result
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.search.searcher import Result
 
 # the first picture of Fashion-MNIST
 BOOT = 1
@@ -93,7 +93,7 @@ def test_a_correction_by_another_process_reaches_searches_within_a_second(
     small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(fashion16.collection, "monotonic", lambda: now)
+    monkeypatch.setattr(fashion16.collections.opened, "monotonic", lambda: now)
     here, elsewhere = small_workspace.open(), small_workspace.open()
     photo = here.classify(here.picture(2))
     correct(elsewhere, BOOT, "Bag")

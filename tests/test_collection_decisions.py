@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion16.catalogue_rows import Change
-from fashion16.collection import Collection
-from fashion16.encoder import Encoder
+from fashion16.catalogue.rows import Change
+from fashion16.collections.indexing import rewrite_index
+from fashion16.collections.opened import Collection
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
 from fashion16.errors import BusyError, DataError, MissingIndexError, StaleItemError, UnknownItemError
-from fashion16.images import Pixels
-from fashion16.index_file import read_index, write_index
-from fashion16.index_writing import rewrite_index
-from fashion16.lsh import Floats
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.search.encoder import Encoder
+from fashion16.search.index_file import read_index, write_index
+from fashion16.types import Floats, Pixels
 
 # the first picture of Fashion-MNIST
 BOOT = 1
@@ -251,7 +250,7 @@ def test_an_index_that_is_made_anew_meanwhile_stays(
         index.remove([2])
         write_index(path, index, header)
 
-    monkeypatch.setattr("fashion16.index_writing.write_index", overtaken)
+    monkeypatch.setattr("fashion16.collections.indexing.write_index", overtaken)
     with pytest.raises(BusyError, match="has made the index of “fashion-mnist” anew; that one stays"):
         rewrite_index(small_workspace, opened)
     assert len(read_index(path)[0]) == 399

@@ -12,14 +12,15 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from fashion16 import cli_explore, collection_map
-from fashion16.catalogue_rows import EXCLUDED, Change
-from fashion16.collection_map import ITERATIONS, CollectionMap, kept_map, neighbour_map, principal_map, sample
-from fashion16.encoder import EncoderCard
+from fashion16.catalogue.rows import EXCLUDED, Change
+from fashion16.cli import index
+from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
 from fashion16.errors import DataError, IndexFileError
-from fashion16.layout import ROOT_VARIABLE
-from fashion16.lsh import Floats
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.explore import map
+from fashion16.explore.map import ITERATIONS, CollectionMap, kept_map, neighbour_map, principal_map, sample
+from fashion16.search.encoder import EncoderCard
+from fashion16.types import Floats
 from tests.fakes import reseal, unit_vectors
 
 DIGEST = "d" * 64
@@ -43,7 +44,7 @@ def exclude(workspace: Workspace, ids: Iterable[int]) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """As few iterations as scikit-learn allows."""
-    monkeypatch.setattr(collection_map, "ITERATIONS", 250)
+    monkeypatch.setattr(map, "ITERATIONS", 250)
 
 
 def test_few_ids_are_all_sampled_and_of_many_each_part_gets_its_share() -> None:
@@ -154,7 +155,7 @@ def test_a_map_whose_columns_do_not_fit_each_other_is_none(tmp_path: Path) -> No
 def test_the_map_of_a_collection_holds_its_active_items_and_is_kept(small_workspace: Workspace) -> None:
     exclude(small_workspace, [7, 9])
     assert kept_map(small_workspace, DEFAULT_COLLECTION) is None
-    made = collection_map.make(small_workspace, DEFAULT_COLLECTION)
+    made = map.make(small_workspace, DEFAULT_COLLECTION)
     assert made.ids.tolist() == [item for item in range(1, 401) if item not in (7, 9)]
     found = kept_map(small_workspace, DEFAULT_COLLECTION)
     assert found is not None
@@ -170,18 +171,18 @@ def test_the_map_of_a_collection_holds_its_active_items_and_is_kept(small_worksp
 
 @pytest.mark.usefixtures("quick")
 def test_a_large_collection_is_drawn_of_a_sample(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collection_map, "MOST", 50)
-    made = collection_map.make(small_workspace, DEFAULT_COLLECTION)
+    monkeypatch.setattr(map, "MOST", 50)
+    made = map.make(small_workspace, DEFAULT_COLLECTION)
     assert made.ids.tolist() == sample(np.arange(1, 401), 50).tolist()
     assert made.positions.shape == (50, 2)
 
 
 def test_a_collection_that_is_not_there_is_one_sentence(small_workspace: Workspace) -> None:
     with pytest.raises(IndexFileError):
-        collection_map.make(small_workspace, "nothing")
+        map.make(small_workspace, "nothing")
     exclude(small_workspace, range(1, 401))
     with pytest.raises(DataError, match="no pictures to draw a map of"):
-        collection_map.make(small_workspace, DEFAULT_COLLECTION)
+        map.make(small_workspace, DEFAULT_COLLECTION)
 
 
 @pytest.mark.usefixtures("quick")
@@ -190,7 +191,7 @@ def test_the_command_makes_the_map_and_says_where_it_is(
 ) -> None:
     monkeypatch.setenv(ROOT_VARIABLE, str(small_workspace.root))
     app = typer.Typer()
-    app.command()(cli_explore.make_map)
+    app.command()(index.make_map)
     done = CliRunner().invoke(app, [DEFAULT_COLLECTION])
     assert done.exit_code == 0, done.output
     assert "400 pictures in" in done.output

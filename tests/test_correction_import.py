@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fashion16 import exports
-from fashion16.catalogue_rows import ImportedItem
-from fashion16.correction_files import COLUMNS, read_corrections
-from fashion16.correction_import import Finding, import_corrections
+from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
 from fashion16.errors import DamagedDataError, DataError, MissingDataError, TextError
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
-from fashion16.write_back import write_back
+from fashion16.labels import exports
+from fashion16.labels.correction_files import COLUMNS, read_corrections
+from fashion16.labels.correction_import import Finding, import_corrections
+from fashion16.labels.write_back import write_back
 from tests import test_postgresql
 from tests.pictures import SHOP, import_from, items_of, labels_of, photo, tree
 from tests.test_exports import WHY, decided, shop_at, table

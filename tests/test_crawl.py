@@ -24,12 +24,12 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion16.crawl import CrawlSettings, Fetched, UrlRow, crawl, read_url_table
 from fashion16.errors import DamagedDataError, DataError, MissingDataError
-from fashion16.fetch import BROKE_OFF, WEB_PAGE, parse_address
-from fashion16.heaps import Refusal
 from fashion16.images import encode_jpeg, read_photo
-from fashion16.safe_http import BAD_CERTIFICATE, NO_SUCH_NAME, PRIVATE, SafeTransport, is_public
+from fashion16.sources.local_files import Refusal
+from fashion16.sources.web import CrawlSettings, Fetched, UrlRow, crawl, read_url_table
+from fashion16.sources.web_fetch import BROKE_OFF, WEB_PAGE, parse_address
+from fashion16.sources.web_safety import BAD_CERTIFICATE, NO_SUCH_NAME, PRIVATE, SafeTransport, is_public
 
 JPEG = encode_jpeg(np.full((16, 16, 3), 90, np.uint8), 16)
 TOO_SLOW = "The server did not answer in time, or was too slow."
@@ -362,7 +362,7 @@ def test_a_mistake_of_ours_reaches_the_one_who_reads(site: Site, monkeypatch: py
     def broken(*_: Any) -> bytes:
         raise RuntimeError("a mistake")
 
-    monkeypatch.setattr("fashion16.fetch._read", broken)
+    monkeypatch.setattr("fashion16.sources.web_fetch._read", broken)
     with pytest.raises(RuntimeError, match="a mistake"):
         run(f"{site.url}/a.jpg")
     assert no_workers()
@@ -431,7 +431,7 @@ def test_a_crawl_delay_is_a_longer_pause_up_to_a_limit(site: Site, monkeypatch: 
     run(*urls)
     assert min(site.gaps()) >= 0.2
     site.robots("User-agent: *\nCrawl-delay: 86400\n")
-    monkeypatch.setattr("fashion16.crawl.MAX_CRAWL_DELAY", 0.05)
+    monkeypatch.setattr("fashion16.sources.web.MAX_CRAWL_DELAY", 0.05)
     assert all(isinstance(each, Fetched) for each in run(*urls).values())
 
 
@@ -492,7 +492,7 @@ def test_a_name_that_stands_for_a_private_address_is_refused(site: Site, monkeyp
 
 
 def test_a_redirect_into_a_private_network_is_not_followed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fashion16.safe_http.is_public", "127.0.0.1".__eq__)
+    monkeypatch.setattr("fashion16.sources.web_safety.is_public", "127.0.0.1".__eq__)
     name_servers(monkeypatch, {"inside.example": ["127.0.0.2"]})
     for host in ("127.0.0.2", "inside.example", "[::1]", "0x7f000002"):
         site.answers["/on"] = to(f"http://{host}:{site.server_port}/secret")
@@ -506,7 +506,7 @@ def test_a_redirect_into_a_private_network_is_not_followed(site: Site, monkeypat
 def test_the_address_that_was_checked_is_the_one_that_is_connected_to(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fashion16.safe_http.is_public", "127.0.0.1".__eq__)
+    monkeypatch.setattr("fashion16.sources.web_safety.is_public", "127.0.0.1".__eq__)
     site.robots("")
     # public when first asked for, private from then on
     asked = name_servers(monkeypatch, {"turncoat.example": ["127.0.0.1", "127.0.0.2"]})
@@ -681,7 +681,7 @@ def test_a_server_is_asked_again_no_sooner_than_it_wants(site: Site) -> None:
 def test_a_wait_beyond_reason_or_without_a_meaning_is_not_kept(
     site: Site, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    monkeypatch.setattr("fashion16.crawl.MAX_WAIT", 0.02)
+    monkeypatch.setattr("fashion16.sources.web.MAX_WAIT", 0.02)
     site.answers["/b.jpg"] = in_turn(coded(429, Retry_After=text), picture)
     assert fetched(f"{site.url}/b.jpg") == JPEG
 
@@ -792,7 +792,7 @@ def test_a_lie_about_the_type_is_left_to_the_decoder(site: Site) -> None:
 def test_a_file_that_is_too_large_is_refused_before_it_is_read_or_while_it_is(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fashion16.fetch.MAX_BYTES", 2**20)
+    monkeypatch.setattr("fashion16.sources.web_fetch.MAX_BYTES", 2**20)
     n_sent = []
 
     def says_so(visit: Visit) -> None:
@@ -906,6 +906,6 @@ def test_what_is_no_table_of_addresses_is_an_error(tmp_path: Path, monkeypatch: 
             read_url_table(path)
     with pytest.raises(DamagedDataError, match="is no table: its name must end in .csv, .parquet, .pq, .tsv."):
         read_url_table(table(tmp_path, "http://h/a", "urls.txt"))
-    monkeypatch.setattr("fashion16.url_tables.MAX_TABLE_BYTES", 10)
+    monkeypatch.setattr("fashion16.sources.url_table.MAX_TABLE_BYTES", 10)
     with pytest.raises(DamagedDataError, match="is larger than 0 MB. Import it in parts."):
         read_url_table(table(tmp_path, "url\nhttp://h/a\n"))

@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import fashion16.decisions
-import fashion16.leases
-from fashion16 import migrations
-from fashion16.catalogue import Catalogue
-from fashion16.catalogue_rows import Change, Correction, ImportedItem, Item
-from fashion16.catalogue_tables import items, leases
+import fashion16.catalogue.decisions
+import fashion16.catalogue.leases
+from fashion16.catalogue import migrations
+from fashion16.catalogue.catalogue import Catalogue
+from fashion16.catalogue.rows import Change, Correction, ImportedItem, Item
+from fashion16.catalogue.tables import items, leases
 from fashion16.errors import LabelError, StaleItemError, TextError, UnknownCorrectionError, UnknownItemError
 from tests import test_postgresql
 
@@ -74,8 +74,8 @@ def at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
         def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
             return moment
 
-    monkeypatch.setattr(fashion16.decisions, "datetime", Clock)
-    monkeypatch.setattr(fashion16.leases, "datetime", Clock)
+    monkeypatch.setattr(fashion16.catalogue.decisions, "datetime", Clock)
+    monkeypatch.setattr(fashion16.catalogue.leases, "datetime", Clock)
 
 
 # one item
@@ -202,7 +202,7 @@ def test_a_label_that_cannot_be_stops_the_whole_batch(catalogue: Catalogue) -> N
 
 
 def test_a_batch_may_hold_more_items_than_a_query_takes(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fashion16.decisions, "SOME", 2)
+    monkeypatch.setattr(fashion16.catalogue.decisions, "SOME", 2)
     batch = catalogue.decide_all([Change(item_id, 0, label="Hat") for item_id in (6, 5, 4, 3, 2, 1)], "ann")
     assert [row.item_id for row in batch.corrections] == [6, 5, 4, 3, 2, 1]
     assert len(catalogue.undo(batch.corrections[3].id, "ann").corrections) == 6

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fashion16.collection import Collection
-from fashion16.distortions import distort
+from fashion16.collections.opened import Collection
+from fashion16.images import distort
 
 
 def test_the_same_seed_distorts_alike_and_another_otherwise(collection: Collection) -> None:

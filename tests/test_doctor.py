@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fashion16 import doctor
-from fashion16.catalogue_rows import ImportedItem
-from fashion16.doctor import Finding, examine
-from fashion16.head import Head
-from fashion16.index import CategoryIndex
-from fashion16.index_file import read_index, write_index
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.explore import doctor
+from fashion16.explore.doctor import Finding, examine
+from fashion16.search.head import Head
+from fashion16.search.index import CategoryIndex
+from fashion16.search.index_file import read_index, write_index
 
 NAME = DEFAULT_COLLECTION
 CHECKS = ["versions", "encoder, head and index", "items", "categories", "pictures", "self-recall"]

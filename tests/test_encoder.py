@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion16.encoder import Encoder, EncoderCard, LiteNetwork, encode_stream
 from fashion16.errors import EncoderError
-from fashion16.images import Pixels
-from fashion16.lsh import Floats
+from fashion16.search.encoder import Encoder, EncoderCard, LiteNetwork, encode_stream
+from fashion16.types import Floats, Pixels
 from tests.conftest import REPOSITORY
 from tests.fakes import FakeEncoder
 
@@ -250,8 +249,8 @@ def test_tensorflow_s_interpreter_serves_the_same_file_where_litert_has_no_wheel
 import sys
 sys.modules["ai_edge_litert"] = None
 import numpy as np
-from fashion16.encoder import Encoder
-from fashion16.workspace import Workspace
+from fashion16.search.encoder import Encoder
+from fashion16.collections.workspace import Workspace
 pictures = np.random.default_rng(5).integers(0, 256, (2, 96, 96, 3), np.uint8)
 np.save(sys.argv[1], Encoder(Workspace().encoder_folder).encode(pictures))
 assert "tensorflow" in sys.modules

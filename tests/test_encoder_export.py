@@ -14,13 +14,12 @@ import keras
 import numpy as np
 import pytest
 
-from fashion16 import encoder_export
-from fashion16 import network as vgg16
-from fashion16.encoder import Encoder
-from fashion16.encoder_export import Sample, export_encoder
 from fashion16.errors import DataError, EncoderError
-from fashion16.images import Pixels
-from fashion16.references import References
+from fashion16.search.encoder import Encoder
+from fashion16.search.references import References
+from fashion16.training import encoder_export, vgg16
+from fashion16.training.encoder_export import Sample, export_encoder
+from fashion16.types import Pixels
 
 FILES = ["encoder.json", "encoder.tflite", "parity.json", "references.h5", "weights.h5"]
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fashion16 import encoder_making
-from fashion16.clothing import ClothingArchive
-from fashion16.encoder_making import EncoderData
-from fashion16.encoder_training import EncoderSettings
-from fashion16.importers import fashion_mnist_splits
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.importing import fashion_mnist_splits
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.sources.clothing import ClothingArchive
+from fashion16.training import make_encoder
+from fashion16.training.encoder_training import EncoderSettings
+from fashion16.training.make_encoder import EncoderData
 from tests.fakes import write_clothing_archive
 
 
@@ -33,8 +33,8 @@ def test_each_step_of_the_export_gets_its_split(
     workspace: Workspace, archive: ClothingArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[Any] = []
-    monkeypatch.setattr(encoder_making, "export_encoder", lambda *arguments: given.extend(arguments))
-    encoder_making.export(workspace, archive)
+    monkeypatch.setattr(make_encoder, "export_encoder", lambda *arguments: given.extend(arguments))
+    make_encoder.export(workspace, archive)
     folder, training, validation = given[:3]
     assert folder == workspace.encoder_folder
     known = split_of(workspace)
@@ -57,12 +57,12 @@ def test_training_is_given_the_collection_and_the_photos(
     workspace: Workspace, archive: ClothingArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[Any] = []
-    monkeypatch.setattr(encoder_making, "train_encoder", lambda *arguments: given.extend(arguments))
+    monkeypatch.setattr(make_encoder, "train_encoder", lambda *arguments: given.extend(arguments))
     with archive:
-        data = encoder_making.data(workspace, archive)
+        data = make_encoder.data(workspace, archive)
     assert isinstance(data, EncoderData)
     settings = EncoderSettings(epochs=1)
-    encoder_making.train(workspace, data, settings, True, tmp_path)
+    make_encoder.train(workspace, data, settings, True, tmp_path)
     small, photos, runs, weights, imagenet = given[:5]
     assert small.pictures.shape == (70_000, 28, 28)
     assert np.unique(small.splits).tolist() == ["test", "train", "validation"]

@@ -11,13 +11,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 
-from fashion16 import network as vgg16
-from fashion16.clothing import ClothingArchive
-from fashion16.encoder_training import EncoderSettings, read_photos, train_encoder
 from fashion16.errors import TrainingError
-from fashion16.fitting import LabelledPictures
-from fashion16.garments import share_a_class
 from fashion16.images import to_network
+from fashion16.search.garments import share_a_class
+from fashion16.sources.clothing import ClothingArchive
+from fashion16.training import vgg16
+from fashion16.training.data import LabelledPictures
+from fashion16.training.encoder_training import EncoderSettings, read_photos, train_encoder
 from tests.fakes import write_clothing_archive
 
 QUICK = EncoderSettings(

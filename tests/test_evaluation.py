@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from fashion16 import evaluation
-from fashion16.clothing import ClothingArchive
-from fashion16.evaluation import Figure
-from fashion16.head import Head
-from fashion16.index import CategoryIndex
-from fashion16.quality import evaluate
-from fashion16.search import Searcher
-from fashion16.workspace import Workspace
+from fashion16.collections.workspace import Workspace
+from fashion16.estimate import Figure
+from fashion16.evaluation import metrics
+from fashion16.evaluation.report import evaluate
+from fashion16.search.head import Head
+from fashion16.search.index import CategoryIndex
+from fashion16.search.searcher import Searcher
+from fashion16.sources.clothing import ClothingArchive
 from tests.fakes import FakeEncoder, unit_vectors, write_clothing_archive
 
 
@@ -38,7 +38,7 @@ def test_a_mean_has_the_normal_interval() -> None:
 
 def test_classification_counts_what_was_taken_for_what() -> None:
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3]], np.float32)
-    report = evaluation.classification(probabilities, np.array(["Bag", "Coat", "Coat", "Bag"]), ("Bag", "Coat"))
+    report = metrics.classification(probabilities, np.array(["Bag", "Coat", "Coat", "Bag"]), ("Bag", "Coat"))
     assert report["accuracy"].value == 0.75
     assert report["confusion"] == [[2, 0], [1, 1]]
     bag, coat = report["categories"]["Bag"], report["categories"]["Coat"]
@@ -49,7 +49,7 @@ def test_classification_counts_what_was_taken_for_what() -> None:
 
 def test_a_category_that_is_never_predicted_or_never_there_has_no_figure() -> None:
     probabilities = np.array([[0.9, 0.1, 0.0]], np.float32)
-    categories = evaluation.classification(probabilities, np.array(["Coat"]), ("Bag", "Coat", "Shoe"))["categories"]
+    categories = metrics.classification(probabilities, np.array(["Coat"]), ("Bag", "Coat", "Shoe"))["categories"]
     assert categories["Bag"]["recall"] is None
     assert categories["Coat"]["precision"] is None
     assert categories["Shoe"] == {"precision": None, "recall": None, "f1": 0.0}
@@ -57,7 +57,7 @@ def test_a_category_that_is_never_predicted_or_never_there_has_no_figure() -> No
 
 def test_predictions_say_of_each_picture_what_it_was_taken_for() -> None:
     probabilities = np.array([[0.9, 0.1], [0.25, 0.75]], np.float32)
-    found = evaluation.predictions(probabilities, np.array([7, 9]), np.array(["Bag", "Hat"]), ("Bag", "Coat"))
+    found = metrics.predictions(probabilities, np.array([7, 9]), np.array(["Bag", "Hat"]), ("Bag", "Coat"))
     assert found.to_dict("list") == {
         "id": [7, 9],
         "label": ["Bag", "Hat"],
@@ -68,15 +68,15 @@ def test_predictions_say_of_each_picture_what_it_was_taken_for() -> None:
 
 def test_calibration_is_the_gap_between_confidence_and_accuracy() -> None:
     confidence = np.array([0.95, 0.95, 0.55, 0.55], np.float32)
-    report = evaluation.calibration(confidence, np.array([True, True, True, False]))
+    report = metrics.calibration(confidence, np.array([True, True, True, False]))
     # half the pictures are 0.05 off, the other half 0.05
     assert report["expected_error"] == pytest.approx(0.05, abs=1e-6)
     assert [point["n"] for point in report["curve"]] == [2, 2]
 
 
 def test_average_precision_looks_at_the_ranks() -> None:
-    assert evaluation.average_precision(np.array([True, False, True])) == pytest.approx((1 + 2 / 3) / 2)
-    assert evaluation.average_precision(np.array([False, False])) == 0.0
+    assert metrics.average_precision(np.array([True, False, True])) == pytest.approx((1 + 2 / 3) / 2)
+    assert metrics.average_precision(np.array([False, False])) == 0.0
 
 
 def _searcher() -> tuple[Searcher, np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
@@ -96,7 +96,7 @@ def test_retrieval_by_label_leaves_the_query_out() -> None:
     searcher, embeddings, ids, labels = _searcher()
     label_of = dict(zip(ids.tolist(), labels.tolist(), strict=True))
     told: list[tuple[int, int]] = []
-    report = evaluation.label_retrieval(
+    report = metrics.label_retrieval(
         searcher, ids[:5], embeddings[:5], label_of, lambda done, total: told.append((done, total))
     )
     assert told == [(done, 10) for done in range(1, 11)]  # five both ways
@@ -104,14 +104,14 @@ def test_retrieval_by_label_leaves_the_query_out() -> None:
     assert report["direct"]["map_at_20"].value == 1.0
     # an item whose label is alone among its neighbours has no relevant result: it may not count itself
     label_of[100] = "Dress"
-    report = evaluation.label_retrieval(searcher, ids[:1], embeddings[:1], label_of)
+    report = metrics.label_retrieval(searcher, ids[:1], embeddings[:1], label_of)
     assert report["direct"]["precision_at_20"].value == 0.0
 
 
 def test_the_recall_of_a_scanned_index_is_that_of_exact_search() -> None:
     searcher, embeddings, ids, labels = _searcher()
     told: list[tuple[int, int]] = []
-    points = evaluation.index_recall(
+    points = metrics.index_recall(
         searcher.index, ids[:10], ids, embeddings, labels, (None, 1), lambda done, total: told.append((done, total))
     )
     assert points[0]["recall_at_20"].value > 0.97
@@ -121,15 +121,15 @@ def test_the_recall_of_a_scanned_index_is_that_of_exact_search() -> None:
 
 def test_pictures_are_counted_as_they_are_taken() -> None:
     told: list[tuple[int, int]] = []
-    given = evaluation.counted(iter([np.zeros(1), np.ones(1)]), 2, lambda done, total: told.append((done, total)))
+    given = metrics.counted(iter([np.zeros(1), np.ones(1)]), 2, lambda done, total: told.append((done, total)))
     assert [picture.tolist() for picture in given] == [[0], [1]]
     assert told == [(1, 2), (2, 2)]
-    assert len(list(evaluation.counted([np.zeros(1)], 1, None))) == 1
+    assert len(list(metrics.counted([np.zeros(1)], 1, None))) == 1
 
 
 def test_more_labels_never_hurt_separable_categories() -> None:
     _, embeddings, _, labels = _searcher()
-    points = evaluation.small_data(embeddings, labels, embeddings, labels, "digest", (2, 30))
+    points = metrics.small_data(embeddings, labels, embeddings, labels, "digest", (2, 30))
     assert [point["per_category"] for point in points] == [2, 30]
     assert points[1]["accuracy"].value == 1.0 >= points[0]["accuracy"].value
 

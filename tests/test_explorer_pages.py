@@ -10,15 +10,17 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from fashion16 import buckets, index_tuning
-from fashion16.catalogue_rows import Change
-from fashion16.index import CategoryIndex
-from fashion16.index_file import read_index, settings_in
-from fashion16.layout import ROOT_VARIABLE
-from fashion16.partition import Partition, Tuning
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
-from ui import categories, people, what_if
-from ui.what_if import Settings
+from fashion16.catalogue.rows import Change
+from fashion16.collections import indexing
+from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.explore import buckets
+from fashion16.search.index import CategoryIndex
+from fashion16.search.index_file import read_index, settings_in
+from fashion16.search.partition import Partition, Tuning
+from ui.explorer import categories, what_if
+from ui.explorer.what_if import Settings
+from ui.shared import access
 
 ENTRY = Path(__file__).resolve().parent.parent / "streamlit_app.py"
 NAME = DEFAULT_COLLECTION
@@ -27,7 +29,7 @@ NAME = DEFAULT_COLLECTION
 @pytest.fixture
 def home(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     monkeypatch.setenv(ROOT_VARIABLE, str(small_workspace.root))
-    monkeypatch.setenv(people.MANAGE_VARIABLE, "1")
+    monkeypatch.setenv(access.MANAGE_VARIABLE, "1")
     return small_workspace
 
 
@@ -48,7 +50,7 @@ def index_of(home: Workspace) -> CategoryIndex:
 
 def tune(home: Workspace, category: str, key_bits: int) -> None:
     opened = home.open()
-    index_tuning.retune(home, opened, tunings={category: Tuning(key_bits=key_bits)})
+    indexing.retune(home, opened, tunings={category: Tuning(key_bits=key_bits)})
     opened.close()
 
 
@@ -213,7 +215,7 @@ def test_a_seed_that_the_index_cannot_have_is_explained_and_nothing_is_written(a
 
 
 def test_strangers_may_try_and_not_rebuild(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(people.MANAGE_VARIABLE)
+    monkeypatch.delenv(access.MANAGE_VARIABLE)
     shown(app, view="What if", category="Bag", key_bits="6")
     assert cards(app)["Buckets"] == "64"
     assert not [button for button in app.button if button.key in ("use_this", "automatic")]

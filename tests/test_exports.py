@@ -14,14 +14,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fashion16 import exports
-from fashion16.catalogue import Catalogue
-from fashion16.catalogue_rows import ImportedItem
-from fashion16.correction_files import COLUMNS
+from fashion16.catalogue.catalogue import Catalogue
+from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import WorkspaceError
-from fashion16.exports import EXCLUDED_COLUMNS, LABEL_COLUMNS
-from fashion16.spreadsheets import FORMULA, plain, safe
-from fashion16.workspace import Workspace
+from fashion16.files.spreadsheets import FORMULA, plain, safe
+from fashion16.labels import exports
+from fashion16.labels.correction_files import COLUMNS
+from fashion16.labels.exports import EXCLUDED_COLUMNS, LABEL_COLUMNS
 from tests.pictures import SHOP, import_from, photo, tree
 
 WHY = "because\r\n=1+1\t" + "why " * 50_000  # longer than a cell that Python's reader takes
@@ -185,7 +185,7 @@ def test_a_large_collection_is_never_in_memory_as_a_whole(
 ) -> None:
     n = 4_000
     # what is read at a time is less than what there is, as in a collection of the paper's size
-    for module in (exports, "fashion16.changed_items", "fashion16.history"):
+    for module in (exports, "fashion16.labels.changes", "fashion16.catalogue.history"):
         monkeypatch.setattr(f"{module if isinstance(module, str) else module.__name__}.BATCH", 100)
     with Catalogue.in_file(tmp_path / "catalogue.sqlite") as catalogue:
         catalogue.add(

@@ -13,11 +13,12 @@ import numpy as np
 import psutil
 import pytest
 
-from fashion16 import fitting
-from fashion16.checkpoints import best_weights, epochs_done
 from fashion16.errors import TrainingError
-from fashion16.fitting import LabelledPictures, fit, require_memory
-from fashion16.runs import Progress, Run
+from fashion16.training import fitting
+from fashion16.training.checkpoints import best_weights, epochs_done
+from fashion16.training.data import LabelledPictures
+from fashion16.training.fitting import fit, require_memory
+from fashion16.training.runs import Progress, Run
 
 
 def network() -> keras.Model:

@@ -14,16 +14,16 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from fashion16 import index_tuning
-from fashion16.collection import Collection
-from fashion16.encoder import EncoderCard
-from fashion16.index import SEED
-from fashion16.index_file import settings_in
-from fashion16.layout import ROOT_VARIABLE
-from fashion16.partition import Tuning
-from fashion16.selections import Selections
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
-from ui import people
+from fashion16.collections import indexing
+from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16.collections.opened import Collection
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.labels.selections import Selections
+from fashion16.search.encoder import EncoderCard
+from fashion16.search.index import SEED
+from fashion16.search.index_file import settings_in
+from fashion16.search.partition import Tuning
+from ui.shared import access
 
 ENTRY = Path(__file__).resolve().parent.parent / "streamlit_app.py"
 NAME = DEFAULT_COLLECTION
@@ -37,7 +37,7 @@ def bucketed(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     root = shutil.copytree(small_template, tmp_path_factory.mktemp("bucketed") / "home", symlinks=True)
     collection = Workspace(root).open()
     tunings = {name: Tuning(key_bits=KEY_BITS) for name in collection.searcher.index.categories}
-    index_tuning.retune(Workspace(root), collection, tunings=tunings)
+    indexing.retune(Workspace(root), collection, tunings=tunings)
     collection.close()
     return root
 
@@ -47,7 +47,7 @@ def home(bucketed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wor
     """A copy of the test's own."""
     root = shutil.copytree(bucketed, tmp_path / "home", symlinks=True)
     monkeypatch.setenv(ROOT_VARIABLE, str(root))
-    monkeypatch.setenv(people.MANAGE_VARIABLE, "1")
+    monkeypatch.setenv(access.MANAGE_VARIABLE, "1")
     return Workspace(root)
 
 
@@ -193,7 +193,7 @@ def test_longer_codes_become_the_default_of_the_whole_index(app: AppTest, home: 
 
 
 def test_a_strange_visitor_sees_the_curve_and_changes_nothing(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(people.MANAGE_VARIABLE)
+    monkeypatch.delenv(access.MANAGE_VARIABLE)
     shown(app, "Follow a query", query=str(QUERY))
     app.button(key="compute_probes").click().run()
     assert not app.exception

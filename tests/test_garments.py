@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion16.clothing import SUBSET
-from fashion16.garments import all_classes, classes_of, share_a_class, targets
-from fashion16.importers import CATEGORIES
+from fashion16.search.garments import all_classes, classes_of, share_a_class, targets
+from fashion16.sources.clothing import SUBSET
+from fashion16.sources.fashion_mnist import CATEGORIES
 
 # what the full crawl tells apart beyond the ten labels of its subset
 RARE = ("Blazer", "Blouse", "Body", "Hoodie", "Polo", "Top", "Undershirt")

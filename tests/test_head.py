@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from fashion16.errors import HeadError, WorkspaceError
-from fashion16.head import BINS, DEFAULT_C, Head, calibration_curve, expected_calibration_error
-from fashion16.lsh import Floats
-from fashion16.references import References
+from fashion16.search.head import BINS, DEFAULT_C, Head, calibration_curve, expected_calibration_error
+from fashion16.search.references import References
+from fashion16.types import Floats
 from tests.fakes import reseal, unit_vectors
 
 DIGEST = "d" * 64

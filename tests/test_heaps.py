@@ -22,9 +22,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashion16.errors import DamagedDataError, MissingDataError
-from fashion16.heaps import HeapEntry, Refusal, open_heap
 from fashion16.images import MAX_BYTES, encode_jpeg, read_photo
-from fashion16.label_tables import LabelTable, TableRow, file_key, match_files, shown
+from fashion16.sources.label_table import LabelTable, TableRow, file_key, match_files
+from fashion16.sources.local import HeapEntry, open_heap
+from fashion16.sources.local_files import Refusal
+from fashion16.text import shown
 
 ODD_NAMES = (
     'it\'s "quoted".jpg',
@@ -325,9 +327,9 @@ def test_more_files_than_the_limit_are_refused_as_a_whole(tmp_path: Path, monkey
     files = {f"Hat/{number}.jpg": "" for number in range(20)}
     folder, archive = tree(tmp_path / "folder", files), packed(tmp_path / "a.zip", files)
     # the folder Hat counts
-    monkeypatch.setattr("fashion16.heap_files.MAX_ENTRIES", 21)
+    monkeypatch.setattr("fashion16.sources.local_files.MAX_ENTRIES", 21)
     assert len(open_heap(folder)) == len(open_heap(archive)) == 20
-    monkeypatch.setattr("fashion16.heap_files.MAX_ENTRIES", 19)
+    monkeypatch.setattr("fashion16.sources.local_files.MAX_ENTRIES", 19)
     for path in (folder, archive):
         with pytest.raises(DamagedDataError, match="holds more than 19 files. Import it in parts.") as caught:
             open_heap(path)
@@ -344,7 +346,7 @@ def test_an_archive_s_members_are_counted_while_its_directory_is_read(
         made.append(name)
         return kind(name)
 
-    monkeypatch.setattr("fashion16.heap_files.MAX_ENTRIES", 5)
+    monkeypatch.setattr("fashion16.sources.local_files.MAX_ENTRIES", 5)
     monkeypatch.setattr(zipfile, "ZipInfo", info)
     with pytest.raises(DamagedDataError, match="more than 5 files"):
         open_heap(path)
@@ -605,14 +607,14 @@ def test_too_many_rows_or_bytes_in_a_table_are_refused(tmp_path: Path, monkeypat
     rows = [("a.jpg", "Hat"), ("a.jpg", "Hat"), ("a.jpg", "Hat")]
     with_table(tmp_path, "file,label\n" + "".join(f"{file},{label}\n" for file, label in rows), "a.jpg")
     pd.DataFrame(rows, columns=["file", "label"]).to_parquet(tmp_path / "labels.parquet")
-    monkeypatch.setattr("fashion16.label_tables.MAX_ROWS", 3)
+    monkeypatch.setattr("fashion16.sources.label_table.MAX_ROWS", 3)
     for name in ("labels.csv", "labels.parquet"):
         assert labels(tmp_path / name) == {"a.jpg": "Hat"}
-    monkeypatch.setattr("fashion16.label_tables.MAX_ROWS", 2)
+    monkeypatch.setattr("fashion16.sources.label_table.MAX_ROWS", 2)
     for name in ("labels.csv", "labels.parquet"):
         with pytest.raises(DamagedDataError, match="has more than 2 rows. Import it in parts."):
             open_heap(tmp_path / name)
-    monkeypatch.setattr("fashion16.heaps.MAX_TABLE_BYTES", 20)
+    monkeypatch.setattr("fashion16.sources.local_files.MAX_TABLE_BYTES", 20)
     with pytest.raises(DamagedDataError, match="The table “labels.csv” cannot be read: This file is larger than"):
         open_heap(tmp_path / "labels.csv")
 
@@ -821,7 +823,7 @@ def test_a_member_that_was_refused_does_not_stand_in_for_another_of_its_name(
     assert contents(path) == {"a.jpg": b"second"}
     assert refusals(path) == {"a.jpg": "This file is encrypted. Pack the archive without a password."}
     # the bytes counted are those of the file that is read
-    monkeypatch.setattr("fashion16.heap_files.MAX_TOTAL_BYTES", 5)
+    monkeypatch.setattr("fashion16.sources.local_files.MAX_TOTAL_BYTES", 5)
     with pytest.raises(DamagedDataError, match="would unpack to"):
         open_heap(path)
 
@@ -912,7 +914,7 @@ def test_a_table_in_an_archive_is_read_no_further_than_its_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = packed(tmp_path / "a.zip", {"labels.csv": "file,label\n" + "a,Hat\n" * 10**6, "a.jpg": ""})
-    monkeypatch.setattr("fashion16.heaps.MAX_TABLE_BYTES", 2**20)
+    monkeypatch.setattr("fashion16.sources.local_files.MAX_TABLE_BYTES", 2**20)
     tracemalloc.start()
     try:
         with pytest.raises(
@@ -938,9 +940,9 @@ def test_an_archive_that_would_unpack_to_too_much_is_refused_as_a_whole(
     ):
         open_heap(path)
     honest = packed(tmp_path / "b.zip", dict.fromkeys(names, "x"))
-    monkeypatch.setattr("fashion16.heap_files.MAX_TOTAL_BYTES", 30)
+    monkeypatch.setattr("fashion16.sources.local_files.MAX_TOTAL_BYTES", 30)
     assert len(open_heap(honest)) == 30
-    monkeypatch.setattr("fashion16.heap_files.MAX_TOTAL_BYTES", 29)
+    monkeypatch.setattr("fashion16.sources.local_files.MAX_TOTAL_BYTES", 29)
     with pytest.raises(DamagedDataError, match="would unpack to 0 MB"):
         open_heap(honest)
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from fashion16 import locks
-from fashion16.catalogue_rows import ImportedItem
+from fashion16.catalogue.migrations import TABLES
+from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections.manage import names, remove, rename
+from fashion16.collections.pack_files import PackCard
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
 from fashion16.errors import BusyError, CatalogueError, WorkspaceError
-from fashion16.holdings import names, remove, rename
-from fashion16.locks import only_one
-from fashion16.migrations import TABLES
-from fashion16.pack_files import PackCard
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.files import locks
+from fashion16.files.locks import only_one
 from tests import test_postgresql
 
 url = test_postgresql.url  # a real server

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fashion16.layout import ROOT_VARIABLE
-from fashion16.workspace import Workspace
+from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16.collections.workspace import Workspace
 from tests.conftest import REPOSITORY
 
 LEVELS = (
@@ -307,7 +307,7 @@ def test_everything_has_a_name_that_says_what_it_is() -> None:
 def test_a_search_loads_neither_the_training_libraries_nor_the_pages(workspace: Workspace) -> None:
     program = """
 import json, sys
-from fashion16.workspace import Workspace
+from fashion16.collections.workspace import Workspace
 collection = Workspace().open()
 answer = collection.find(collection.classify(collection.picture(collection.random_ids(1, seed=0)[0])))
 print(json.dumps([len(answer.results), sorted(sys.modules)]))

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashion16 import idx_format
 from fashion16.errors import DamagedDataError
-from fashion16.idx_format import IdxData, IdxEntry, parse_idx, read_idx
 from fashion16.images import read_picture
+from fashion16.sources import mnist
+from fashion16.sources.mnist import IdxData, IdxEntry, parse_idx, read_idx
 
 Array = npt.NDArray[np.uint8]
 
@@ -163,9 +163,9 @@ def test_a_file_that_unpacks_to_too_much_is_read_no_further(tmp_path: Path, monk
     path = tmp_path / "train-images-idx3-ubyte.gz"
     path.write_bytes(gzip.compress(idx(np.zeros((100, 28, 28), np.uint8))))
     size = 16 + 100 * 28 * 28
-    monkeypatch.setattr(idx_format, "MAX_BYTES", size)
+    monkeypatch.setattr(mnist, "MAX_BYTES", size)
     assert read_idx(path).shape == (100, 28, 28)
-    monkeypatch.setattr(idx_format, "MAX_BYTES", size - 1)
+    monkeypatch.setattr(mnist, "MAX_BYTES", size - 1)
     with pytest.raises(DamagedDataError, match="holds more than 0 GB. Import it in parts."):
         read_idx(path)
 

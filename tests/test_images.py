@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fashion16.errors import DamagedPictureError, ImageError, NotAPictureError, PictureTooLargeError
-from fashion16.images import MAX_BYTES, Pixels, crop, encode_jpeg, read_photo, to_data_uri, to_network
+from fashion16.images import MAX_BYTES, crop, encode_jpeg, read_photo, to_data_uri, to_network
+from fashion16.types import Pixels
 
 RED, GREEN, BLUE, YELLOW, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 255, 255)
 # each begins as its format does, far enough that Pillow's reader takes it on

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fashion16.catalogue.imports import ImportLog, ImportReport
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import DamagedDataError
-from fashion16.import_log import ImportLog, ImportReport
-from fashion16.workspace import Workspace
 from tests.pictures import SHOP, assert_exactly, import_from, items_of, photo, tree
 from tests.test_heaps import ODD_NAMES, bomb, packed, patch, rename
 from tests.test_images import png_of, saved

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion16.layout import ROOT_VARIABLE
-from fashion16.workspace import Workspace
+from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16.collections.workspace import Workspace
 from tests.conftest import REPOSITORY
 from tests.pictures import SHOP, assert_exactly, assert_whole, bare_workspace, import_from, items_of, photo, tree
 
@@ -24,8 +24,8 @@ NURSERY = """
 import os, sys
 from pathlib import Path
 from fashion16 import embedding, importing
-from fashion16.collecting import Source, import_source
-from fashion16.workspace import Workspace
+from fashion16.collections.importing import Source, import_source
+from fashion16.collections.workspace import Workspace
 importing.BATCH, embedding.CHUNK = 8, 16
 def report(done, total): os.write(1, b"progress\\n")
 for line in sys.stdin:

@@ -16,16 +16,17 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from fashion16 import collecting, migrations
-from fashion16.catalogue import Catalogue
-from fashion16.catalogue_rows import ImportedItem
-from fashion16.collecting import Source, clothing_source, import_source
-from fashion16.crawl import CrawlSettings
+from fashion16.catalogue import migrations
+from fashion16.catalogue.catalogue import Catalogue
+from fashion16.catalogue.imports import ImportLog, ImportReport
+from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections import importing
+from fashion16.collections.importing import Source, clothing_source, import_source
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import BusyError, DamagedDataError, MissingDataError
-from fashion16.fetch import WEB_PAGE
-from fashion16.import_log import ImportLog, ImportReport
-from fashion16.safe_http import PRIVATE
-from fashion16.workspace import Workspace
+from fashion16.sources.web import CrawlSettings
+from fashion16.sources.web_fetch import WEB_PAGE
+from fashion16.sources.web_safety import PRIVATE
 from tests import test_postgresql
 from tests.fakes import write_clothing_archive
 from tests.pictures import SHOP, assert_exactly, import_from, items_of, labels_of, photo, photos, tree
@@ -176,7 +177,7 @@ def test_the_clothing_dataset_is_fetched_once_and_kept(
 ) -> None:
     root, address = web
     archive = write_clothing_archive(root / "master.zip", {"a-1": "Dress"})
-    monkeypatch.setattr(collecting, "ARCHIVE_URL", address + "master.zip")
+    monkeypatch.setattr(importing, "ARCHIVE_URL", address + "master.zip")
     told: list[tuple[int, int]] = []
     source = clothing_source(shop, None, lambda done, total: told.append((done, total)))
     assert source.path == shop.downloads_folder / "clothing-dataset-master.zip"
@@ -192,14 +193,14 @@ def test_a_clothing_dataset_that_cannot_be_had_gets_a_sentence(
     shop: Workspace, monkeypatch: pytest.MonkeyPatch, error: Exception | None
 ) -> None:
     address = "http://127.0.0.1:1/master.zip"  # where nobody listens
-    monkeypatch.setattr(collecting, "ARCHIVE_URL", address)
+    monkeypatch.setattr(importing, "ARCHIVE_URL", address)
 
     def failing(*_: object) -> None:
         assert error is not None
         raise error
 
     if error is not None:
-        monkeypatch.setattr(collecting, "download", failing)
+        monkeypatch.setattr(importing, "download", failing)
     with pytest.raises(MissingDataError, match=f"could not be fetched. Download {address} yourself, and") as caught:
         clothing_source(shop, None)
     (reason,) = caught.value.tried
@@ -217,7 +218,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     def settings(allow_private: bool) -> CrawlSettings:
         return CrawlSettings(**QUICK | {"allow_private": allow_private})
 
-    monkeypatch.setattr(collecting, "CrawlSettings", settings)
+    monkeypatch.setattr(importing, "CrawlSettings", settings)
 
 
 def gives(number: int) -> Answer:

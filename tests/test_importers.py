@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion16 import importers
+from fashion16.collections.importing import fashion_mnist_splits
 from fashion16.errors import DamagedDataError, MissingDataError
-from fashion16.importers import (
+from fashion16.sources import fashion_mnist as importers
+from fashion16.sources.fashion_mnist import (
     CATEGORIES,
     FILES,
     FashionMNIST,
     ImportedItem,
     OriginalFile,
-    fashion_mnist_splits,
     find_fashion_mnist,
 )
 

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fashion16 import importing
-from fashion16.catalogue import Catalogue
-from fashion16.catalogue_rows import ImportedItem
-from fashion16.collecting import Source, import_source
+from fashion16.catalogue.catalogue import Catalogue
+from fashion16.catalogue.imports import ImportLog, ImportReport
+from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections import importing
+from fashion16.collections.importing import WAITING, Source, import_entries, import_source, split_of
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import BusyError, CatalogueError, DamagedDataError, DataError, WorkspaceError
-from fashion16.heaps import HeapEntry, Refusal
-from fashion16.import_log import ImportLog, ImportReport
-from fashion16.importing import WAITING, import_entries, split_of
-from fashion16.workspace import Workspace
+from fashion16.sources.local import HeapEntry
+from fashion16.sources.local_files import Refusal
 from tests.pictures import SHOP, assert_exactly, import_from, items_of, labels_of, photo, photos, tree
 
 FILES = {**photos("Hat", range(5)), **photos("Dress", range(5, 8)), "loose.png": photo(8)}
@@ -303,7 +303,7 @@ def test_a_mistake_of_ours_is_not_taken_for_a_broken_picture(
     def mistaken(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("fashion16.picture_store.encode_thumbnail", mistaken)
+    monkeypatch.setattr("fashion16.collections.pictures.encode_thumbnail", mistaken)
     with pytest.raises(ZeroDivisionError):
         import_from(shop, heap)
 

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashion16.errors import SearchError, TuningError
-from fashion16.index import BLOCK, FIRST, RERANK, CategoryIndex, Neighbours
-from fashion16.lsh import Floats, RandomHyperplanes, keys_of
-from fashion16.partition import CENTRED_FROM, Partition, Tuning, key_bits_for, to_int16
+from fashion16.search.hyperplanes import RandomHyperplanes, keys_of
+from fashion16.search.index import BLOCK, FIRST, RERANK, CategoryIndex, Neighbours
+from fashion16.search.partition import CENTRED_FROM, Partition, Tuning, key_bits_for, to_int16
+from fashion16.types import Floats
 from tests.fakes import unit_vectors
 
 D = 16
@@ -162,7 +163,7 @@ def test_only_the_nearest_codes_are_ranked_again() -> None:
 
 
 def test_a_large_category_is_probed_until_there_are_enough_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fashion16.index.SCAN_LIMIT", 20_000)
+    monkeypatch.setattr("fashion16.search.index.SCAN_LIMIT", 20_000)
     n = 25_000
     index, _ = make_index(n, ("Coat",))
     found = index.search(index.embeddings(range(100, 105)), ["Coat"], k=1)

@@ -25,11 +25,11 @@ from fashion16.errors import (
     TuningError,
     WorkspaceError,
 )
-from fashion16.index import CategoryIndex
-from fashion16.index_file import IndexHeader, IndexSettings, read_index, settings_in, write_index
-from fashion16.lsh import RandomHyperplanes
-from fashion16.partition import Partition, Tuning, to_int16
-from fashion16.sealed import SEAL_BYTES
+from fashion16.files.sealed import SEAL_BYTES
+from fashion16.search.hyperplanes import RandomHyperplanes
+from fashion16.search.index import CategoryIndex
+from fashion16.search.index_file import IndexHeader, IndexSettings, read_index, settings_in, write_index
+from fashion16.search.partition import Partition, Tuning, to_int16
 from tests.conftest import REPOSITORY
 from tests.fakes import FakeEncoder, reseal, unit_vectors
 
@@ -355,7 +355,7 @@ def test_a_disk_that_fills_up_leaves_the_old_file_and_is_reported(file: Path, ro
 import resource, sys
 from pathlib import Path
 from fashion16.errors import WorkspaceError
-from fashion16.index_file import read_index, write_index
+from fashion16.search.index_file import read_index, write_index
 path = Path(sys.argv[1])
 index, header = read_index(path)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({room} % {len(old)}, resource.RLIM_INFINITY))

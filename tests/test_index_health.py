@@ -7,12 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fashion16 import index_health
-from fashion16.collection import Collection
+from fashion16.collections.opened import Collection
 from fashion16.errors import SearchError
-from fashion16.index import CategoryIndex
-from fashion16.lsh import Codes, Floats, RandomHyperplanes, keys_of
-from fashion16.partition import Ids, Partition, Tuning, to_int16
+from fashion16.explore import health
+from fashion16.search.hyperplanes import RandomHyperplanes, keys_of
+from fashion16.search.index import CategoryIndex
+from fashion16.search.partition import Partition, Tuning, to_int16
+from fashion16.types import Codes, Floats, Ids
 from tests.fakes import unit_vectors
 
 
@@ -58,7 +59,7 @@ HAND_MADE = np.packbits(
 
 
 def test_the_balance_of_hand_made_codes() -> None:
-    table = index_health.bit_balance(partition_of(HAND_MADE))
+    table = health.bit_balance(partition_of(HAND_MADE))
     assert table["bit"].tolist() == list(range(8))
     assert table["ones"].tolist() == [0.5, 0.5, 0.5, 0.25, 0.5, 1, 0, 0]
     assert table["most_like"].tolist()[:4] == [1, 0, 0, 0]
@@ -71,31 +72,31 @@ def test_the_balance_of_hand_made_codes() -> None:
 
 
 def test_bits_that_are_the_same_for_all_have_another_bit_and_no_correlation() -> None:
-    table = index_health.bit_balance(partition_of(np.full((5, 1), 0b11110000, np.uint8)))
+    table = health.bit_balance(partition_of(np.full((5, 1), 0b11110000, np.uint8)))
     assert table["ones"].tolist() == [1] * 4 + [0] * 4
     assert (table["most_like"] != table["bit"]).all()
     assert table["correlation"].tolist() == [0] * 8
 
 
 def test_the_correlation_of_bits_is_numpys_over_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_health, "BLOCK", 64)
+    monkeypatch.setattr(health, "BLOCK", 64)
     codes = np.random.default_rng(2).integers(0, 256, (500, 3), np.uint8)
     codes[:, 2] |= codes[:, 0]
     part = partition_of(codes)
     expected = np.corrcoef(np.unpackbits(codes, axis=1), rowvar=False)
-    assert index_health.bit_correlation(part, 16) == pytest.approx(expected[:16, :16], abs=1e-6)
-    assert index_health.bit_correlation(part).shape == (24, 24)  # there are no more
-    table = index_health.bit_balance(part)
+    assert health.bit_correlation(part, 16) == pytest.approx(expected[:16, :16], abs=1e-6)
+    assert health.bit_correlation(part).shape == (24, 24)  # there are no more
+    table = health.bit_balance(part)
     assert table["ones"].to_numpy() == pytest.approx(np.unpackbits(codes, axis=1).mean(axis=0))
     np.fill_diagonal(expected, 0)
     assert table["correlation"].abs().to_numpy() == pytest.approx(np.abs(expected).max(axis=1))
 
 
 def test_of_many_items_the_correlation_is_that_of_a_part_from_all_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_health, "BLOCK", 64)
-    monkeypatch.setattr(index_health, "PRODUCTS", 300 * 8 * 8)
+    monkeypatch.setattr(health, "BLOCK", 64)
+    monkeypatch.setattr(health, "PRODUCTS", 300 * 8 * 8)
     codes = np.repeat(np.array([[0b11000000], [0b00000000]], np.uint8), 5000, axis=0)
-    correlation = index_health.bit_correlation(partition_of(codes, key_bits=1))
+    correlation = health.bit_correlation(partition_of(codes, key_bits=1))
     assert correlation[0, 1] == pytest.approx(1)  # 0 if one of the two buckets were not among them
 
 
@@ -108,14 +109,14 @@ def found_by_searches(index: CategoryIndex, category: str) -> list[int]:
 
 def test_in_an_index_as_it_is_made_no_item_is_lost() -> None:
     for tunings in (None, {"Bag": Tuning(6, 1), "Coat": Tuning(0, None)}):
-        assert index_health.lost_items(index_of(tunings=tunings)).tolist() == []
+        assert health.lost_items(index_of(tunings=tunings)).tolist() == []
 
 
 def test_an_item_with_a_damaged_code_is_lost_and_no_other() -> None:
     index = index_of()
     damaged = with_codes(index, "Bag", {101: ~code_of(index, "Bag", 101)})
-    assert index_health.lost_items(damaged).tolist() == [101]
-    assert index_health.lost_items(damaged, ["Coat"]).tolist() == []
+    assert health.lost_items(damaged).tolist() == [101]
+    assert health.lost_items(damaged, ["Coat"]).tolist() == []
     assert found_by_searches(damaged, "Bag") == [101]
 
 
@@ -125,12 +126,12 @@ def test_an_item_in_a_bucket_that_is_not_probed_is_lost_until_it_is_probed() -> 
     code = code_of(index, "Bag", 101).copy()
     code[0] ^= 0b10000000
     damaged = with_codes(index, "Bag", {101: code})
-    assert index_health.lost_items(damaged).tolist() == [101]
+    assert health.lost_items(damaged).tolist() == [101]
     wider = CategoryIndex(damaged.hyperplanes, damaged.partitions, {"Bag": Tuning(4, 16)})
-    assert index_health.lost_items(wider).tolist() == []
+    assert health.lost_items(wider).tolist() == []
     code[0] ^= 0b10000000
     code[7] ^= 1  # and a bit that is in no bucket's name loses nothing
-    assert index_health.lost_items(with_codes(index, "Bag", {101: code})).tolist() == []
+    assert health.lost_items(with_codes(index, "Bag", {101: code})).tolist() == []
 
 
 def test_an_embedding_of_zeros_is_lost() -> None:
@@ -139,7 +140,7 @@ def test_an_embedding_of_zeros_is_lost() -> None:
     embeddings = part.embeddings.copy()
     embeddings[part.ids == 200] = 0
     damaged = CategoryIndex(index.hyperplanes, {"Coat": dataclasses.replace(part, embeddings=embeddings)})
-    assert index_health.lost_items(damaged).tolist() == [200]
+    assert health.lost_items(damaged).tolist() == [200]
 
 
 def test_copies_find_each_other_and_an_item_behind_more_of_them_than_are_re_ranked_is_lost() -> None:
@@ -147,12 +148,12 @@ def test_copies_find_each_other_and_an_item_behind_more_of_them_than_are_re_rank
     vectors = np.concatenate([np.repeat(unit_vectors(1, 32, seed=3), 601, axis=0), unit_vectors(299, 32, seed=4)])
     vectors[600] += unit_vectors(1, 32, seed=6)[0] * 0.02
     index = CategoryIndex.build(vectors, np.arange(900) + 1, np.array(["Bag"] * 900), 64, seed=5)
-    assert index_health.lost_items(index).tolist() == []
+    assert health.lost_items(index).tolist() == []
     code = code_of(index, "Bag", 601).copy()
     assert np.bitwise_count(code ^ code_of(index, "Bag", 1)).sum() < 3
     code[7] ^= 0b00000111
     behind = with_codes(index, "Bag", {601: code})
-    assert index_health.lost_items(behind).tolist() == found_by_searches(behind, "Bag") == [601]
+    assert health.lost_items(behind).tolist() == found_by_searches(behind, "Bag") == [601]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -169,14 +170,14 @@ def test_damage_of_every_degree_is_found_as_by_a_search_with_each_item(seed: int
     worse = with_codes(index, "Bag", damaged)
     expected = found_by_searches(worse, "Bag")
     assert 0 < len(expected) < 100
-    assert index_health.lost_items(worse).tolist() == expected
+    assert health.lost_items(worse).tolist() == expected
 
 
 def test_the_bar_for_lost_items_counts_all_of_the_chosen() -> None:
     index = index_of()
     damaged = with_codes(index, "Bag", {i: ~code_of(index, "Bag", i) for i in range(1, 601, 2)})
     told: list[tuple[int, int]] = []
-    index_health.lost_items(damaged, progress=lambda *done: told.append(done))
+    health.lost_items(damaged, progress=lambda *done: told.append(done))
     assert [total for _, total in told] == [1500] * len(told)
     assert told == sorted(told)
     assert told[-1] == (1500, 1500)
@@ -185,7 +186,7 @@ def test_the_bar_for_lost_items_counts_all_of_the_chosen() -> None:
 
 def test_an_unknown_category_is_said() -> None:
     with pytest.raises(SearchError, match="no category “Hat”. It has: Bag, Coat"):
-        index_health.lost_items(index_of(), ["Bag", "Hat"])
+        health.lost_items(index_of(), ["Bag", "Hat"])
 
 
 def in_the_plane(degrees: list[float]) -> Floats:
@@ -199,36 +200,36 @@ def test_near_duplicates_are_found_once_each_and_only_within_a_bucket() -> None:
     degrees = [0, 5, 11, 0, 60, 63]
     keys = np.array([0, 0, 0, 1, 1, 1], np.uint8)
     part = partition_of((keys << 7)[:, None], in_the_plane(degrees), key_bits=1)
-    table = index_health.near_duplicates(part)
+    table = health.near_duplicates(part)
     found = {(row.bucket, row.id, row.twin): row.similarity for row in table.itertuples()}
     assert sorted(found) == [(0, 1, 2), (0, 2, 3), (1, 5, 6)]  # 1 and 4 are the same, but lie apart
     assert found[1, 5, 6] == pytest.approx(np.cos(np.deg2rad(3)), abs=0.002)
     assert table["similarity"].is_monotonic_decreasing
-    assert index_health.near_duplicates(part.bucketed(0)).shape == (5, 4)  # together: 1-4 and 2-4, too
+    assert health.near_duplicates(part.bucketed(0)).shape == (5, 4)  # together: 1-4 and 2-4, too
 
 
 def test_the_smaller_id_comes_first_also_where_it_lies_later() -> None:
     part = partition_of(np.zeros((2, 1), np.uint8), in_the_plane([0, 1]))
     turned = dataclasses.replace(part, ids=np.array([9, 4]))
-    assert index_health.near_duplicates(turned)[["id", "twin"]].to_numpy().tolist() == [[4, 9]]
+    assert health.near_duplicates(turned)[["id", "twin"]].to_numpy().tolist() == [[4, 9]]
 
 
 def test_pairs_are_found_across_the_tiles_of_a_large_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_health, "BLOCK", 16)
+    monkeypatch.setattr(health, "BLOCK", 16)
     vectors = unit_vectors(100, 16, seed=1)
     for copy, original in ((3, 2), (17, 2), (99, 40), (64, 63)):
         vectors[copy] = vectors[original]
     part = partition_of(np.zeros((100, 1), np.uint8), vectors)
-    table = index_health.near_duplicates(part).sort_values(["id", "twin"])
+    table = health.near_duplicates(part).sort_values(["id", "twin"])
     assert table[["id", "twin"]].to_numpy().tolist() == [[3, 4], [3, 18], [4, 18], [41, 100], [64, 65]]
     assert table["similarity"].to_numpy() == pytest.approx(1, abs=1e-4)
 
 
 def test_no_more_pairs_are_listed_than_asked_for() -> None:
     part = partition_of(np.zeros((40, 1), np.uint8), in_the_plane([0] * 40))
-    assert len(index_health.near_duplicates(part)) == 40 * 39 / 2
-    assert len(index_health.near_duplicates(part, most=100)) == 100
-    none = index_health.near_duplicates(partition_of(np.zeros((1, 1), np.uint8)))
+    assert len(health.near_duplicates(part)) == 40 * 39 / 2
+    assert len(health.near_duplicates(part, most=100)) == 100
+    none = health.near_duplicates(partition_of(np.zeros((1, 1), np.uint8)))
     assert none.columns.tolist() == ["bucket", "id", "twin", "similarity"]
     assert len(none) == 0
 
@@ -244,7 +245,7 @@ def two_clusters() -> tuple[CategoryIndex, Ids]:
 def test_planted_wrong_labels_are_the_most_foreign() -> None:
     index, ids = two_clusters()
     labels = {int(i): "left" if i <= 12 else "right" for i in ids} | {3: "right", 20: "left"}
-    table = index_health.foreign_neighbours(index, labels, k=5)
+    table = health.foreign_neighbours(index, labels, k=5)
     assert len(table) == 24
     assert table["id"].tolist()[:2] == [3, 20]
     assert table.loc[0].to_dict() == {"id": 3, "label": "right", "neighbours_label": "left", "share": 1.0}
@@ -258,7 +259,7 @@ def test_of_equally_frequent_labels_the_nearest_one_counts_and_an_item_is_no_nei
     index = CategoryIndex.build(
         in_the_plane([0, 10, 25, 45]), np.array([1, 2, 3, 4]), np.array(["Bag", "Coat", "Bag", "Coat"]), n_bits=8
     )
-    table = index_health.foreign_neighbours(index, {1: "a", 2: "b", 3: "c", 4: "d"}, k=10).set_index("id")
+    table = health.foreign_neighbours(index, {1: "a", 2: "b", 3: "c", 4: "d"}, k=10).set_index("id")
     assert table["share"].tolist() == [1, 1, 1, 1]
     assert table["neighbours_label"].to_dict() == {1: "b", 2: "a", 3: "b", 4: "c"}
 
@@ -266,22 +267,22 @@ def test_of_equally_frequent_labels_the_nearest_one_counts_and_an_item_is_no_nei
 def test_items_without_a_label_neither_vote_nor_are_looked_at() -> None:
     index, _ = two_clusters()
     labels = {1: "left", 2: "left", 3: "", 13: "right", 99: "not in the index"}
-    table = index_health.foreign_neighbours(index, labels, k=2).set_index("id")
+    table = health.foreign_neighbours(index, labels, k=2).set_index("id")
     assert sorted(table.index) == [1, 2, 13]
     assert table["share"].to_dict() == {13: 1.0, 1: 0.5, 2: 0.5}
     assert table.loc[1, "neighbours_label"] == "left"  # 2 is nearer than 13
-    assert index_health.foreign_neighbours(index, {1: "left"}).empty  # alone, it has no neighbours
-    assert index_health.foreign_neighbours(index, {}).columns.tolist() == table.reset_index().columns.tolist()
+    assert health.foreign_neighbours(index, {1: "left"}).empty  # alone, it has no neighbours
+    assert health.foreign_neighbours(index, {}).columns.tolist() == table.reset_index().columns.tolist()
 
 
 def test_neighbours_are_those_of_all_cosines_in_any_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_health, "BLOCK", 64)
+    monkeypatch.setattr(health, "BLOCK", 64)
     index = index_of()
     ids = np.arange(900) + 1
     labels = {int(i): "xyz"[i % 3] for i in ids}
     stored = index.embeddings(ids).astype(np.float64)
     told: list[tuple[int, int]] = []
-    table = index_health.foreign_neighbours(index, labels, 50, 7, seed=2, progress=lambda *done: told.append(done))
+    table = health.foreign_neighbours(index, labels, 50, 7, seed=2, progress=lambda *done: told.append(done))
     assert len(table) == 50
     assert told[-1] == (900, 900)
     assert len(told) > 10
@@ -296,22 +297,22 @@ def test_neighbours_are_those_of_all_cosines_in_any_block_size(monkeypatch: pyte
 def test_the_seed_draws_the_sample() -> None:
     index, ids = two_clusters()
     labels = {int(i): "left" for i in ids}
-    drawn = [set(index_health.foreign_neighbours(index, labels, 6, seed=seed)["id"]) for seed in (1, 1, 2)]
+    drawn = [set(health.foreign_neighbours(index, labels, 6, seed=seed)["id"]) for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
     with pytest.raises(ValueError, match="at least 1, received 0 and 6"):
-        index_health.foreign_neighbours(index, labels, 6, k=0)
+        health.foreign_neighbours(index, labels, 6, k=0)
 
 
 def test_the_real_collection_has_no_lost_items_and_duplicates_that_share_buckets(collection: Collection) -> None:
     index = collection.searcher.index
-    assert index_health.lost_items(index).tolist() == []
+    assert health.lost_items(index).tolist() == []
     part = index.partitions["Shirt"]
-    table = index_health.near_duplicates(part)
+    table = health.near_duplicates(part)
     assert len(table)
     key_of = dict(zip(part.ids.tolist(), keys_of(part.codes, part.key_bits).tolist(), strict=True))
     for row in table.itertuples():
         assert key_of[row.id] == key_of[row.twin] == row.bucket
         one, other = index.embeddings([row.id, row.twin])
         assert float(one @ other) == pytest.approx(row.similarity, abs=1e-5)
-    balance = index_health.bit_balance(part)
+    balance = health.bit_balance(part)
     assert balance["ones"].to_numpy() == pytest.approx(np.unpackbits(part.codes, axis=1).mean(axis=0))

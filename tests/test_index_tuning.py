@@ -15,21 +15,20 @@ from hypothesis import settings as settings_of
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from fashion16 import cli
-from fashion16.catalogue_rows import ImportedItem
-from fashion16.encoder import LiteNetwork
+from fashion16.catalogue.rows import ImportedItem
+from fashion16.cli import app
+from fashion16.collections.indexing import check, retune, rewrite_index
+from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
 from fashion16.errors import BusyError, DataError, MissingIndexError, TuningError
-from fashion16.head import Head
-from fashion16.index import CategoryIndex
-from fashion16.index_file import IndexSettings, read_index, settings_in, write_index
-from fashion16.index_tuning import check, retune
-from fashion16.index_writing import rewrite_index
-from fashion16.layout import ROOT_VARIABLE
-from fashion16.locks import only_one
-from fashion16.lsh import keys_of
-from fashion16.partition import Tuning
-from fashion16.refitting import refit, swap
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.files.locks import only_one
+from fashion16.labels.refitting import refit, swap
+from fashion16.search.encoder import LiteNetwork
+from fashion16.search.head import Head
+from fashion16.search.hyperplanes import keys_of
+from fashion16.search.index import CategoryIndex
+from fashion16.search.index_file import IndexSettings, read_index, settings_in, write_index
+from fashion16.search.partition import Tuning
 from tests.conftest import REPOSITORY
 from tests.fakes import unit_vectors
 
@@ -352,7 +351,7 @@ def test_an_index_that_is_made_anew_meanwhile_stays(
         index.remove([2])
         write_index(path, index, header)
 
-    monkeypatch.setattr("fashion16.index_writing.write_index", overtaken)
+    monkeypatch.setattr("fashion16.collections.indexing.write_index", overtaken)
     with pytest.raises(BusyError, match="has made the index of “fashion-mnist” anew; that one stays"):
         retune(small_workspace, opened, seed=3)
     assert len(on_disk(small_workspace)) == 399
@@ -380,7 +379,7 @@ def home(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspa
 
 def succeed(*arguments: object) -> str:
     """What the command prints."""
-    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments], env=WIDE)
+    result = CliRunner().invoke(app.app, [str(argument) for argument in arguments], env=WIDE)
     assert (result.exit_code, result.exception) == (0, None)
     return result.stdout
 
@@ -442,7 +441,7 @@ def test_a_category_that_has_no_items_is_listed_while_something_is_pinned(home: 
 def test_what_is_no_category_and_number_is_refused(home: Workspace, pair: str) -> None:
     before = everything(home)
     for option in ("--key-bits", "--probes"):
-        result = CliRunner().invoke(cli.app, ["tune", NAME, option, pair], env=WIDE)
+        result = CliRunner().invoke(app.app, ["tune", NAME, option, pair], env=WIDE)
         assert result.exit_code == 2
         assert f"“{pair}” is not CATEGORY=N, as in “Bag=9”" in result.stderr
         assert option in result.stderr
@@ -452,7 +451,7 @@ def test_what_is_no_category_and_number_is_refused(home: Workspace, pair: str) -
 @pytest.mark.parametrize("options", [("--n-bits", "100"), ("--n-bits", "0"), ("--n-bits", "8192"), ("--seed", "-1")])
 def test_bits_and_seeds_that_cannot_be_are_refused(home: Workspace, options: tuple[str, str]) -> None:
     for command in ("tune", "index"):
-        result = CliRunner().invoke(cli.app, [command, NAME, *options], env=WIDE)
+        result = CliRunner().invoke(app.app, [command, NAME, *options], env=WIDE)
         assert (result.exit_code, options[0] in result.stderr) == (2, True)
 
 
@@ -490,7 +489,7 @@ def test_an_index_made_again_by_the_command_leaves_bits_that_were_given_before(h
 def test_without_an_index_the_command_says_how_to_make_one(home: Workspace, lose: Callable[[Workspace], None]) -> None:
     lose(home)
     with pytest.raises(MissingIndexError, match=f"Make one with: fashion16 index {NAME}"):
-        CliRunner().invoke(cli.app, ["tune", NAME], catch_exceptions=False)
+        CliRunner().invoke(app.app, ["tune", NAME], catch_exceptions=False)
 
 
 def test_a_seed_of_another_index_file_is_not_lost(small_workspace: Workspace) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from fashion16 import jobs, locks
+from fashion16 import jobs
+from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import BusyError, WorkspaceError
+from fashion16.files import locks
 from fashion16.jobs import JOB_VARIABLE, LOG_SHOWN, JobState, Reporter
-from fashion16.layout import ROOT_VARIABLE
-from fashion16.workspace import Workspace
 from tests.conftest import REPOSITORY
 from tests.pictures import SHOP, photos, tree
 from tests.test_crawl import Site, picture, silent

@@ -14,11 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashion16 import label_issues
-from fashion16.catalogue_rows import Labels
 from fashion16.errors import DataError, WorkspaceError
-from fashion16.head import LEARNABLE, Head
-from fashion16.label_issues import (
+from fashion16.labels import issues as label_issues
+from fashion16.labels.issues import (
     LISTED,
     LabelIssues,
     chances,
@@ -30,8 +28,9 @@ from fashion16.label_issues import (
     nearest_others,
     out_of_sample,
 )
-from fashion16.lsh import Floats
-from fashion16.search import NEAR_DUPLICATE
+from fashion16.search.head import LEARNABLE, Head
+from fashion16.search.searcher import NEAR_DUPLICATE
+from fashion16.types import Floats, Labels
 from tests.fakes import reseal, unit_vectors
 
 DIGEST = "d" * 64

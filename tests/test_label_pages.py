@@ -10,14 +10,15 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from fashion16 import suspicion
-from fashion16.catalogue_rows import EXCLUDED
-from fashion16.label_issues import LabelIssues
-from fashion16.layout import ROOT_VARIABLE
-from fashion16.selections import Selections
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
-from ui import people, queue, trail
-from ui.queue import ANY, BY_ID, DECIDED, NEWEST, NO_LABEL, SUSPICION, UNDECIDED, Choice
+from fashion16.catalogue.rows import EXCLUDED
+from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.labels import issues as suspicion
+from fashion16.labels.issues import LabelIssues
+from fashion16.labels.selections import Selections
+from ui.labels import history, queue
+from ui.labels.queue import ANY, BY_ID, DECIDED, NEWEST, NO_LABEL, SUSPICION, UNDECIDED, Choice
+from ui.shared import access
 
 ENTRY = Path(__file__).resolve().parent.parent / "streamlit_app.py"
 NAME = DEFAULT_COLLECTION
@@ -27,7 +28,7 @@ ALL = Choice(ANY, ANY, ANY, UNDECIDED, SUSPICION, "", "", False)
 @pytest.fixture
 def home(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     monkeypatch.setenv(ROOT_VARIABLE, str(small_workspace.root))
-    monkeypatch.setenv(people.MANAGE_VARIABLE, "1")
+    monkeypatch.setenv(access.MANAGE_VARIABLE, "1")
     return small_workspace
 
 
@@ -78,7 +79,7 @@ def test_once_they_are_ranked_the_suspicious_ones_come_first(app: AppTest, home:
 
 
 def test_strangers_may_look_and_not_correct(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(people.MANAGE_VARIABLE)
+    monkeypatch.delenv(access.MANAGE_VARIABLE)
     shown(app)
     assert "labels are corrected where it was made" in app.info[0].value
     assert not [button for button in app.button if button.key and button.key.startswith("key_")]
@@ -95,7 +96,7 @@ def test_each_label_has_a_key_and_a_press_is_one_decision(app: AppTest, home: Wo
         app.button(key="key_label_3").click().run()
         assert not app.exception
         assert catalogue.item(item_id).label == names[3]
-        assert [row.who for row in catalogue.history(item_id)] == [people.GUEST]
+        assert [row.who for row in catalogue.history(item_id)] == [access.GUEST]
     assert picture(app) != item_id
 
 
@@ -175,12 +176,12 @@ def test_the_grid_decides_about_what_is_ticked_and_one_undo_takes_it_back(app: A
 
 def test_an_undo_passes_over_what_somebody_has_changed_since(home: Workspace) -> None:
     opened = home.open()
-    opened.correct(1, "Bag", people.GUEST, 0)
-    opened.correct(2, "Bag", people.GUEST, 0)
+    opened.correct(1, "Bag", access.GUEST, 0)
+    opened.correct(2, "Bag", access.GUEST, 0)
     opened.correct(2, "Coat", "ann", 1)
-    assert trail.take_back_last(opened) == ("Picture 1 is as it was.", 1)
+    assert history.take_back_last(opened) == ("Picture 1 is as it was.", 1)
     assert opened.catalogue.item(2).label == "Coat"
-    said, item_id = trail.take_back_last(opened)
+    said, item_id = history.take_back_last(opened)
     assert "Item 2 was changed by ann" in said
     assert item_id is None
     opened.close()

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion16 import embedding
-from fashion16.encoder import EncoderCard
+from fashion16.collections import embeddings
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import DamagedPictureError, DataError, HeadError
-from fashion16.garments import all_classes
-from fashion16.head import LEARNABLE
 from fashion16.images import to_network
-from fashion16.references import References
-from fashion16.workspace import Workspace
+from fashion16.search.encoder import EncoderCard
+from fashion16.search.garments import all_classes
+from fashion16.search.head import LEARNABLE
+from fashion16.search.references import References
 from tests.conftest import REPOSITORY
 from tests.fakes import FakeEncoder
 from tests.pictures import SHOP, bare_workspace, import_from, labels_of, photo, photos, tree
@@ -180,7 +180,7 @@ def test_only_pictures_that_are_new_are_encoded(tmp_path: Path) -> None:
 def test_an_interrupted_embedding_goes_on_though_there_are_more_pictures_now(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_after: int
 ) -> None:
-    monkeypatch.setattr(embedding, "CHUNK", 16)
+    monkeypatch.setattr(embeddings, "CHUNK", 16)
     shop = imported(tmp_path, range(20))
     path = shop.embed(SHOP, FailingEncoder())
     imported(tmp_path, range(80))
@@ -211,7 +211,7 @@ def test_what_an_earlier_run_says_of_itself_is_not_believed_of_a_new_one(tmp_pat
 def test_a_missing_or_damaged_thumbnail_is_named_and_what_is_done_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedding, "CHUNK", 16)
+    monkeypatch.setattr(embeddings, "CHUNK", 16)
     shop = imported(tmp_path, range(100))
     with shop.catalogue(SHOP) as catalogue:
         _, file, _, _ = catalogue.files()[90]

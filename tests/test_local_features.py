@@ -7,8 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from fashion16.errors import TrainingError
-from fashion16.local_features import (
+from experiments.paper.local_features import (
     Grid,
     Keypoints,
     LocalDescriptors,
@@ -21,6 +20,7 @@ from fashion16.local_features import (
     weighted_words,
     word_weights,
 )
+from fashion16.errors import TrainingError
 
 FLAT = np.full((28, 28), 90, np.uint8)
 EDGE = np.repeat(np.where(np.arange(28) < 14, 40, 200).astype(np.uint8)[None], 28, axis=0)  # dark left, bright right

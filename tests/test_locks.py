@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from fashion16 import locks
 from fashion16.errors import BusyError, WorkspaceError
-from fashion16.locks import is_taken, only_one, take
+from fashion16.files import locks
+from fashion16.files.locks import is_taken, only_one, take
 from tests.conftest import REPOSITORY
 
 HOLDER = """
 import sys
 from pathlib import Path
-from fashion16.locks import take
+from fashion16.files.locks import take
 print(take(Path(sys.argv[1])) is not None, flush=True)
 sys.stdin.read()
 """

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion16.lsh import MAX_KEY_BITS, RandomHyperplanes, keys_of, pack, probe_order
+from fashion16.search.hyperplanes import MAX_KEY_BITS, RandomHyperplanes, keys_of, pack, probe_order
 from tests.fakes import unit_vectors
 
 # like projections of unit vectors; quarters, so that sums are exact and ties occur

@@ -12,14 +12,16 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from fashion16 import jobs, locks
-from fashion16.encoder_training import EncoderSettings
+from fashion16 import jobs
+from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
 from fashion16.errors import BusyError
-from fashion16.layout import ROOT_VARIABLE
-from fashion16.runs import Progress, Run, runs_in
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.files import locks
+from fashion16.training.encoder_training import EncoderSettings
+from fashion16.training.runs import Progress, Run, runs_in
 from tests.training_runs import ENCODER, FIRST, HISTORY, RESULT, SECOND, category_settings, own_runs, write_run
-from ui import commands, people, training
+from ui.metrics import train_buttons, training
+from ui.shared import access
 
 ENTRY = Path(__file__).resolve().parent.parent / "streamlit_app.py"
 NAME = DEFAULT_COLLECTION
@@ -28,7 +30,7 @@ NAME = DEFAULT_COLLECTION
 @pytest.fixture
 def home(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     monkeypatch.setenv(ROOT_VARIABLE, str(small_workspace.root))
-    monkeypatch.setenv(people.MANAGE_VARIABLE, "1")
+    monkeypatch.setenv(access.MANAGE_VARIABLE, "1")
     return own_runs(small_workspace.root)
 
 
@@ -47,7 +49,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         assert folder.name == NAME
         found.append(arguments)
 
-    monkeypatch.setattr("ui.shelf.start", start)
+    monkeypatch.setattr("ui.shared.jobs.start", start)
     return found
 
 
@@ -188,14 +190,14 @@ def test_a_run_of_other_labels_or_settings_is_not_gone_on_with(home: Workspace) 
     opened = home.open()
     settings = category_settings(home)
     good = write_run(home, FIRST, settings)
-    assert commands.go_on(good, opened) is not None
+    assert train_buttons.go_on(good, opened) is not None
     for number, other in enumerate(
         ({"label_revision": 1}, {"categories": ["Bag"]}, {"learning_rate": 0.5}, {"epochs": "many"}, {"seed": None})
     ):
         run = write_run(home, f"2026-01-02-03040{number}-007-category-cnn", settings | other)
-        assert commands.go_on(run, opened) is None
+        assert train_buttons.go_on(run, opened) is None
     opened.catalogue.correct(1, "Bag", "ann", 0)
-    assert commands.go_on(good, opened) is None
+    assert train_buttons.go_on(good, opened) is None
     opened.close()
 
 
@@ -203,9 +205,9 @@ def test_an_encoder_goes_on_once_its_photos_are_named(home: Workspace, monkeypat
     opened = home.open()
     settings = asdict(EncoderSettings(seed=3, further=True)) | {"classes": ["Bag"], "label_revision": 0}
     run = write_run(home, ENCODER, settings)
-    assert commands.go_on(run, opened) is None
+    assert train_buttons.go_on(run, opened) is None
     monkeypatch.setattr(st, "session_state", {"train_photos": "/photos.zip", "train_split": ""})
-    assert commands.go_on(run, opened) == [
+    assert train_buttons.go_on(run, opened) == [
         "train", "encoder", "--photos", "/photos.zip", "--epochs", "7", "--seed", "3", "--photo-passes", "2",
         "--learning-rate", "5e-05", "--further",
     ]  # fmt: skip
@@ -225,7 +227,7 @@ def test_the_encoder_is_trained_once_its_photos_are_there(
     app: AppTest, started: list[list[str]], tmp_path: Path
 ) -> None:
     shown(app)
-    app.segmented_control(key="train_kind").set_value(commands.ENCODER).run()
+    app.segmented_control(key="train_kind").set_value(train_buttons.ENCODER).run()
     app.button(key="train").click().run()
     assert app.error[0].value == "Name the ZIP file of the public clothing dataset."
     app.text_input(key="train_photos").set_value(str(tmp_path / "photos.zip"))
@@ -240,14 +242,14 @@ def test_the_encoder_is_trained_once_its_photos_are_there(
 def test_strangers_may_look_and_start_nothing(app: AppTest, home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     two_runs(home)
     write_run(home, ENCODER, {"epochs": 4}, HISTORY[:2])
-    monkeypatch.delenv(people.MANAGE_VARIABLE)
+    monkeypatch.delenv(access.MANAGE_VARIABLE)
     shown(app)
     assert labels(app).isdisjoint({"Evaluate now", "Start", "Go on", "Stop"})
     assert app.multiselect(key="runs").options == [ENCODER, SECOND, FIRST]
 
 
 def test_without_tensorflow_the_page_says_what_to_install(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "NEEDED", ("no_such_package",))
+    monkeypatch.setattr(train_buttons, "NEEDED", ("no_such_package",))
     shown(app)
     assert "Start" not in labels(app)
     assert "pip install -r requirements-train.txt" in [code.value for code in app.code]

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion16 import mnist_files
-from fashion16.catalogue_rows import ImportedItem
-from fashion16.idx_format import IdxData, read_idx
-from fashion16.importers import CATEGORIES
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
-from fashion16.write_back import write_back
+from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.labels import write_back_mnist
+from fashion16.labels.write_back import write_back
+from fashion16.sources.fashion_mnist import CATEGORIES
+from fashion16.sources.mnist import IdxData, read_idx
 from tests.pictures import import_from, labels_of, tree
 from tests.test_write_back import correct, decide, files_below, notes, undo, written
 
@@ -95,7 +95,7 @@ def test_what_mnist_s_format_cannot_hold_is_said(
 
 
 def test_fashion_mnist_itself_is_written_beside_its_pictures(shop: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mnist_files, "N_TRAINING", 3)
+    monkeypatch.setattr(write_back_mnist, "N_TRAINING", 3)
     with shop.catalogue(DEFAULT_COLLECTION) as catalogue:
         catalogue.add(ImportedItem(n, f"{n:064}", CATEGORIES[n], "train", DEFAULT_COLLECTION) for n in range(5))
     np.save(shop.pictures_file(DEFAULT_COLLECTION), np.zeros((5, 28, 28), np.uint8))

@@ -11,15 +11,15 @@ import h5py
 import numpy as np
 import pytest
 
-from fashion16.encoder import LiteNetwork
 from fashion16.errors import EncoderError
-from fashion16.images import Pixels
+from fashion16.search.encoder import LiteNetwork
+from fashion16.types import Pixels
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras  # noqa: E402 - after TensorFlow was told to be quiet
 
-from fashion16 import network as vgg16  # noqa: E402
+from fashion16.training import vgg16  # noqa: E402
 
 # layer, shape of its output for a picture of 224 x 224: configuration D of the paper's table 1
 TABLE_D = [

@@ -23,10 +23,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-import fashion16.packing
-from fashion16.catalogue import Catalogue
-from fashion16.catalogue_rows import ImportedItem, Item
-from fashion16.encoder import EncoderCard
+import fashion16.collections.packing
+from fashion16.catalogue.catalogue import Catalogue
+from fashion16.catalogue.rows import ImportedItem, Item
+from fashion16.collections.pack_files import COLUMNS, PackCard, read_pack, write_table
+from fashion16.collections.packing import pack, unpack
+from fashion16.collections.pictures import thumbnail_name
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
 from fashion16.errors import (
     BusyError,
     CatalogueError,
@@ -36,13 +39,10 @@ from fashion16.errors import (
     NewerIndexError,
     WorkspaceError,
 )
-from fashion16.head import Head
-from fashion16.index_file import read_index, write_index
-from fashion16.locks import only_one
-from fashion16.pack_files import COLUMNS, PackCard, read_pack, write_table
-from fashion16.packing import pack, unpack
-from fashion16.picture_store import thumbnail_name
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.files.locks import only_one
+from fashion16.search.encoder import EncoderCard
+from fashion16.search.head import Head
+from fashion16.search.index_file import read_index, write_index
 from tests import test_postgresql
 from tests.conftest import REPOSITORY
 
@@ -326,8 +326,8 @@ def test_a_full_disk_is_our_own_error_and_leaves_the_old_pack(shop: Workspace, m
 def run(workspace: Workspace, call: str, first: str = "") -> subprocess.Popen[str]:
     """Another process that runs `first`, then the call and prints its answer."""
     program = (
-        "import os, signal; from pathlib import Path; import fashion16.packing as packing\n"
-        f"from fashion16.workspace import Workspace\n{first}\n"
+        "import os, signal; from pathlib import Path; import fashion16.collections.packing as packing\n"
+        f"from fashion16.collections.workspace import Workspace\n{first}\n"
         f"print({call.format(workspace=f'Workspace(Path({str(workspace.root)!r}))')})"
     )
     return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)

@@ -12,8 +12,8 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from fashion16.collection import Collection
-from fashion16.workspace import Workspace
+from fashion16.collections.opened import Collection
+from fashion16.collections.workspace import Workspace
 
 ENTRY = Path(__file__).resolve().parent.parent / "streamlit_app.py"
 
@@ -207,7 +207,7 @@ def test_near_duplicates_are_hidden_on_demand(app: AppTest, collection: Collecti
 
 
 def test_the_csv_holds_the_results(collection: Collection) -> None:
-    from ui.gallery import as_csv
+    from ui.search.results import as_csv
 
     answer = collection.find(collection.classify(collection.picture(777)))
     rows = as_csv(answer, collection.results(answer)).splitlines()
@@ -217,7 +217,7 @@ def test_the_csv_holds_the_results(collection: Collection) -> None:
 
 
 def test_a_drawn_box_becomes_shares_of_the_photo() -> None:
-    from ui.charts import box_of, photo_with_box
+    from ui.search.charts import box_of, photo_with_box
 
     assert box_of({"box": []}) is None
     # drawn from right to left and upwards, after an older box

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fashion16 import paper
+from fashion16.evaluation import paper
 
 ACCURACY = {"classification": {"accuracy": {"value": 0.9361, "low": 0.9311, "high": 0.9407, "n": 10_000}}}
 

@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion16.head import Head
-from fashion16.index import CategoryIndex
-from fashion16.lsh import Floats
-from fashion16.paper_experiments import (
+from experiments.paper.precision import (
     Pictures,
     classification_precision,
     found_again,
@@ -22,9 +19,12 @@ from fashion16.paper_experiments import (
     without,
     wrong_categories,
 )
-from fashion16.paper_searches import Gallery, ask, figures, recalls, timing
-from fashion16.search import Searcher
-from fashion16.synthetic import SyntheticItems
+from experiments.paper.searches import Gallery, ask, figures, recalls, timing
+from experiments.synthetic import SyntheticItems
+from fashion16.search.head import Head
+from fashion16.search.index import CategoryIndex
+from fashion16.search.searcher import Searcher
+from fashion16.types import Floats
 from tests.fakes import FakeEncoder, unit_vectors
 
 ALONG_AXES = Head(np.eye(3, dtype=np.float32), np.zeros(3, np.float32), ("A", "B", "C"), "", 0)

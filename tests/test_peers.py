@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import peer_report
-from benchmarks.peer_items import Items, lay_out
-from benchmarks.peer_knobs import grid, lists_for
-from benchmarks.peer_methods import METHODS, Method
-from benchmarks.peer_picture import recall_speed_svg
-from benchmarks.peers import expected_build, key_of, measured, recall
-from benchmarks.peers import result as result_of
-from fashion16.index import K
+from experiments.peers import report
+from experiments.peers.__main__ import expected_build, key_of, measured, recall
+from experiments.peers.__main__ import result as result_of
+from experiments.peers.items import Items, lay_out
+from experiments.peers.knobs import grid, lists_for
+from experiments.peers.methods import METHODS, Method
+from experiments.peers.picture import recall_speed_svg
+from fashion16.evaluation.peers import LEAST_MISSED, pareto, points_of
+from fashion16.search.index import K
 from tests.fakes import unit_vectors
-from ui.peers_charts import LEAST_MISSED, pareto, points_of, recall_speed
+from ui.metrics.peers_charts import recall_speed
 
 N, D = 2000, 32
 LABELS = np.array(["Bag", "Coat"] * (N // 2))
@@ -182,7 +183,7 @@ RESULTS = [
 
 
 def test_the_aims_are_judged_by_the_fastest_points_of_enough_recall() -> None:
-    aims = peer_report.document(RESULTS, MACHINE)["aims"]
+    aims = report.document(RESULTS, MACHINE)["aims"]
     # the lower of two recalls; 1.0 / 0.25 ms alone, 4 / 0.25 ms re-ranked, and 0.75 / 0.25 ms for ten times the items
     expected = [(0.991, True), (4.0, False), (16.0, True), (3.0, True)]
     assert [(round(aim["value"], 6), aim["reached"]) for aim in aims] == expected
@@ -193,14 +194,14 @@ def test_where_ours_is_too_coarse_ratios_are_told_at_its_best_recall_and_no_aim_
         result(325_820, "Fashion-16, in category", ("rerank 600", 0.987, 0.1)),
         result(325_820, "faiss IndexBinaryFlat", ("rerank 0", 0.5, 0.9), ("rerank 600", 0.986, 1.0)),
     ]
-    aims = peer_report.document(results, MACHINE)["aims"]
+    aims = report.document(results, MACHINE)["aims"]
     assert [(round(aim["value"], 6), aim["reached"]) for aim in aims] == [(0.987, False), (9.0, False), (10.0, False)]
     assert "0.985" in aims[1]["aim"]
-    assert peer_report.document(RESULTS[1:4], MACHINE)["aims"] == []
+    assert report.document(RESULTS[1:4], MACHINE)["aims"] == []
 
 
 def test_the_page_says_where_a_peer_wins_what_is_too_coarse_and_what_was_not_built() -> None:
-    page = peer_report.markdown(peer_report.document(RESULTS, MACHINE))
+    page = report.markdown(report.document(RESULTS, MACHINE))
     assert "| faiss IndexBinaryFlat | rerank 3000 | 0.995 (0.990–1.000) | 4.00 | 16.0 times faster |" in page
     assert "| usearch, i8 | expansion_search 64 | 0.990 (0.985–0.995) | 0.20 | **1.2 times slower** |" in page
     assert "**peers that are faster**, one query at a time: usearch, i8 (1.2 times)." in page
@@ -222,9 +223,9 @@ def test_the_page_tells_settings_by_bits_and_buckets_and_what_a_peer_as_kernel_w
         result(325_820, "Fashion-16, in category", ("rerank 300", 0.992, 0.25)),
         result(325_820, graph, ("efSearch 80", 0.92, 0.1)),
     ]  # fmt: skip
-    made = peer_report.document(results, MACHINE)
+    made = report.document(results, MACHINE)
     assert [point["method"] for point in made["other_lengths"]] == ["Fashion-16, in category, 256 bits"] * 2
-    page = peer_report.markdown(made)
+    page = report.markdown(made)
     rows = [line for line in page.splitlines() if line.startswith("| 70,000")]
     assert rows == [
         "| 70,000 | 512 bits, all codes | rerank 300 | 0.992 (0.987–0.997) | 0.15 | 5 |",
@@ -238,11 +239,11 @@ def test_the_page_tells_settings_by_bits_and_buckets_and_what_a_peer_as_kernel_w
     ) in page
     assert f"- 325,820 items, {graph}: its recall ends at 0.920 with the settings that were tried." in page
     assert "256 bits" not in page.split("## 70,000 items")[1]  # it competes with nobody
-    assert "Could a peer" not in peer_report.markdown(peer_report.document(RESULTS, MACHINE))
+    assert "Could a peer" not in report.markdown(report.document(RESULTS, MACHINE))
 
 
 def test_page_points_and_pictures_are_written_together(tmp_path: Path) -> None:
-    peer_report.write(peer_report.document(RESULTS, MACHINE), tmp_path)
+    report.write(report.document(RESULTS, MACHINE), tmp_path)
     kept = json.loads((tmp_path / "peers.json").read_text())
     assert len(points_of(kept, 325_820)) == 7 and len(points_of(kept, 3_258_200)) == 1
     assert "peers-325820.svg" in (tmp_path / "peers.md").read_text()
@@ -250,7 +251,7 @@ def test_page_points_and_pictures_are_written_together(tmp_path: Path) -> None:
 
 
 def test_a_points_recall_is_that_of_what_was_searched_and_its_speed_the_inverse_of_its_time() -> None:
-    row = points_of(peer_report.document(RESULTS, MACHINE), 325_820).iloc[1]
+    row = points_of(report.document(RESULTS, MACHINE), 325_820).iloc[1]
     assert (row["recall"], row["everywhere"], row["queries_per_second"]) == (0.992, 0.8, 4000.0)
     assert row["batch_queries_per_second"] == 8000.0
     assert list(points_of({"points": []}, 1).columns)[:2] == ["method", "setting"]
@@ -264,7 +265,7 @@ def test_a_point_is_on_the_front_unless_another_is_as_good_in_both_and_better_in
 
 
 def test_the_chart_has_a_line_a_method_ours_thick_and_the_front_dotted() -> None:
-    points = points_of(peer_report.document(RESULTS, MACHINE), 325_820)
+    points = points_of(report.document(RESULTS, MACHINE), 325_820)
     chart = recall_speed(points)
     front, ours, flat, *_ = chart.data
     assert (front.name, front.line.dash) == ("best there is", "dot")
@@ -280,14 +281,14 @@ def test_the_chart_has_a_line_a_method_ours_thick_and_the_front_dotted() -> None
 
 def test_a_setting_that_another_of_its_method_beats_is_not_drawn() -> None:
     results = [result(70_000, "faiss IndexLSH", ("slow", 0.9, 2.0), ("fast", 0.95, 1.0), ("sure", 1.0, 4.0))]
-    points = points_of(peer_report.document(results, MACHINE), 70_000)
+    points = points_of(report.document(results, MACHINE), 70_000)
     line = recall_speed(points).data[1]
     np.testing.assert_allclose(line.x, [0.05, LEAST_MISSED])
     assert line.name == "IndexLSH"
 
 
 def test_the_picture_names_every_method_and_is_well_formed() -> None:
-    points = points_of(peer_report.document(RESULTS, MACHINE), 325_820)
+    points = points_of(report.document(RESULTS, MACHINE), 325_820)
     points.loc[0, "method"] = "<other> & more"
     root = ElementTree.fromstring(recall_speed_svg(points, "325,820 items"))
     words = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]

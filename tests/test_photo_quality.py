@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion16 import evaluation
-from fashion16.clothing import ClothingArchive
-from fashion16.head import Head
-from fashion16.photo_quality import measure_photos
+from fashion16.evaluation import metrics
+from fashion16.evaluation.photos import measure_photos
+from fashion16.search.head import Head
+from fashion16.sources.clothing import ClothingArchive
 from tests.fakes import FakeEncoder
 
 # the colours of the quadrants that a label's photos have in common
@@ -87,7 +87,7 @@ def test_without_the_subsets_table_its_figure_is_left_out(archive: ClothingArchi
 def test_a_counterpart_is_right_when_label_and_category_may_mean_one_garment() -> None:
     head = Head.fit(np.eye(3, dtype=np.float32).repeat(4, axis=0), np.repeat(["Coat", "Sandal", "Shirt"], 4), "d", 0)
     labels = np.array(["Shoes", "Outwear", "Blouse", "Hat", "Blazer"])
-    report = evaluation.counterparts(head, np.eye(3, dtype=np.float32)[[1, 0, 0, 0, 2]], labels)
+    report = metrics.counterparts(head, np.eye(3, dtype=np.float32)[[1, 0, 0, 0, 2]], labels)
     assert (report["accuracy"].value, report["accuracy"].n) == (0.5, 4)
     assert {name: figure.value for name, figure in report["labels"].items()} == {
         "Blazer": 0.0,

@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fashion16.catalogue import Catalogue
-from fashion16.catalogue_rows import Item
+from fashion16.catalogue.catalogue import Catalogue
+from fashion16.catalogue.imports import SHOWN, ImportLog
+from fashion16.catalogue.rows import Item
+from fashion16.collections.pictures import ArrayPictures, PictureStore, StoredPictures, file_name, thumbnail_name
 from fashion16.errors import DamagedPictureError, DataError, ImageError, WorkspaceError
-from fashion16.import_log import SHOWN, ImportLog, storable
-from fashion16.picture_store import ArrayPictures, PictureStore, StoredPictures, file_name, thumbnail_name
+from fashion16.text import storable
 from tests.pictures import photo
 from tests.test_images import saved
 

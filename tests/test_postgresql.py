@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from fashion16.catalogue import Catalogue
-from fashion16.catalogue_rows import ImportedItem
+from fashion16.catalogue.catalogue import Catalogue
+from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import CatalogueError, StaleItemError
-from fashion16.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

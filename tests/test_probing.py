@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fashion16 import probing
-from fashion16.collection import Collection
+from fashion16.collections.opened import Collection
 from fashion16.errors import SearchError
-from fashion16.index import RERANK, CategoryIndex
-from fashion16.lsh import Floats, RandomHyperplanes, keys_of, pack
-from fashion16.partition import Partition, Tuning, to_int16
+from fashion16.explore import probing
+from fashion16.search.hyperplanes import RandomHyperplanes, keys_of, pack
+from fashion16.search.index import RERANK, CategoryIndex
+from fashion16.search.partition import Partition, Tuning, to_int16
+from fashion16.types import Floats
 from tests.fakes import unit_vectors
 
 

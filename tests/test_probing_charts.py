@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from ui import health_charts, probing_charts
-from ui.charts import ACCENT, PALETTE
+from ui.explorer import health_charts, probing_charts
+from ui.shared.charts import ACCENT, PALETTE
 
 # four buckets of two bits: the query's own is 10, and the second bit is the less sure one
 PROBES = pd.DataFrame(

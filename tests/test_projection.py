@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from fashion16 import projection
-from fashion16.lsh import Floats
-from fashion16.projection import Pairs, discriminant_projection
+from fashion16.training import projection
+from fashion16.training.projection import Pairs, discriminant_projection
+from fashion16.types import Floats
 
 FEATURES, GARMENT, NUISANCE = 24, 8, 4
 

@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fashion16 import quality, speed
-from fashion16.catalogue_rows import Change
-from fashion16.head import Head
-from fashion16.index import CategoryIndex
-from fashion16.index_file import read_index, write_index
-from fashion16.partition import Tuning
-from fashion16.search import Answer, Classified
-from fashion16.workspace import Workspace
+from fashion16.catalogue.rows import Change
+from fashion16.collections.workspace import Workspace
+from fashion16.evaluation import report as quality
+from fashion16.evaluation import speed
+from fashion16.search.head import Head
+from fashion16.search.index import CategoryIndex
+from fashion16.search.index_file import read_index, write_index
+from fashion16.search.partition import Tuning
+from fashion16.search.searcher import Answer, Classified
 from tests.test_evaluation import publish_tests
 
 NAME = "fashion-mnist"

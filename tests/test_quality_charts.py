@@ -10,9 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from fashion16 import paper
-from ui import map_charts, paper_charts, quality_charts, quality_tables
-from ui import paper as paper_page
+from fashion16.evaluation import paper
+from ui.metrics import map_charts, paper_charts, quality_charts, quality_tables
+from ui.metrics import paper as paper_page
 
 FOREIGN = "<b>Coat</b> & *more*"
 CONFUSION = pd.DataFrame([[8, 2, 0], [1, 3, 0], [0, 0, 5]], index=list("abc"), columns=list("abc"))

@@ -12,14 +12,16 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from fashion16 import evaluation, paper, suspicion
-from fashion16.collection_map import T_SNE, CollectionMap
-from fashion16.layout import ROOT_VARIABLE
-from fashion16.workspace import Workspace
+from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16.collections.workspace import Workspace
+from fashion16.evaluation import metrics, paper
+from fashion16.explore.map import T_SNE, CollectionMap
+from fashion16.labels import issues
 from tests.conftest import REPOSITORY
 from tests.evaluations import NAME, evaluate
-from ui import map as map_page
-from ui import people, quality_mistakes, selection
+from ui.metrics import map as map_page
+from ui.metrics import mistakes
+from ui.shared import access, selection
 
 ENTRY = REPOSITORY / "streamlit_app.py"
 
@@ -27,7 +29,7 @@ ENTRY = REPOSITORY / "streamlit_app.py"
 @pytest.fixture
 def home(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     monkeypatch.setenv(ROOT_VARIABLE, str(small_workspace.root))
-    monkeypatch.setenv(people.MANAGE_VARIABLE, "1")
+    monkeypatch.setenv(access.MANAGE_VARIABLE, "1")
     return small_workspace
 
 
@@ -115,14 +117,14 @@ def test_a_click_opens_exactly_the_pictures_of_its_cell(home: Workspace, monkeyp
     said: list[str] = []
     monkeypatch.setattr(st, "toast", lambda text, icon: said.append(text))
     opened = home.open(NAME)
-    quality_mistakes.open_cell(opened, predicted, "Bag", "Shirt")
+    mistakes.open_cell(opened, predicted, "Bag", "Shirt")
     ((title, ids),) = sent
     assert title == "Bag, predicted Shirt"
     both = (predicted["label"] == "Bag") & (predicted["predicted"] == "Shirt")
     assert set(ids) == set(predicted["id"][both])
     assert len(ids) >= 3
-    quality_mistakes.open_cell(opened, predicted, "Bag", "no such category")
-    quality_mistakes.open_cell(opened, None, "Bag", "Shirt")
+    mistakes.open_cell(opened, predicted, "Bag", "no such category")
+    mistakes.open_cell(opened, None, "Bag", "Shirt")
     assert len(sent) == 1
     assert said[0] == "There are no such pictures."
     assert "Evaluate now" in said[1]
@@ -132,9 +134,9 @@ def test_a_click_opens_exactly_the_pictures_of_its_cell(home: Workspace, monkeyp
 def test_mistakes_of_a_bin_are_those_that_the_curve_counts(home: Workspace) -> None:
     predicted = evaluate(home)
     hits = (predicted["label"] == predicted["predicted"]).to_numpy()
-    curve = evaluation.calibration(predicted["confidence"].to_numpy(), hits)["curve"]
+    curve = metrics.calibration(predicted["confidence"].to_numpy(), hits)["curve"]
     counted = [round(point["n"] * (1 - point["accuracy"])) for point in curve]
-    found = [len(quality_mistakes.wrong_in_bin(predicted, point["confidence"])) for point in curve]
+    found = [len(mistakes.wrong_in_bin(predicted, point["confidence"])) for point in curve]
     assert found == counted
     assert sum(found) == int((~hits).sum()) >= 3
 
@@ -182,7 +184,7 @@ def test_the_map_is_there_at_once_and_the_better_one_after_a_command(app: AppTes
 
 
 def test_strangers_are_told_the_command_and_get_no_button(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(people.MANAGE_VARIABLE)
+    monkeypatch.delenv(access.MANAGE_VARIABLE)
     shown(app, "Map", method="t-SNE")
     assert app.code[0].value == f"fashion16 map {NAME}"
     assert not [button for button in app.button if button.key == "start_map"]
@@ -206,7 +208,7 @@ def test_a_kept_map_is_drawn_without_what_was_excluded(app: AppTest, home: Works
 def test_suspicion_colours_the_map_once_the_labels_are_ranked(app: AppTest, home: Workspace) -> None:
     shown(app, "Map", colour="Suspicion")
     assert app.code[0].value == f"fashion16 label-issues {NAME}"
-    suspicion.rank(home, NAME)
+    issues.rank(home, NAME)
     app.run()
     assert not app.exception
     assert not app.code

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fashion16.errors import EncoderError
-from fashion16.references import References
+from fashion16.search.references import References
 from tests.fakes import reseal, unit_vectors
 
 CATEGORIES = ["Ankle boot", "Pullover", "Sandal", "T-shirt/top"]

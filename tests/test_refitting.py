@@ -14,18 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion16 import refitting
-from fashion16.catalogue_rows import ImportedItem, Labels
-from fashion16.encoder import EncoderCard, LiteNetwork
+from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
 from fashion16.errors import BusyError, DataError, HeadError, MissingIndexError, WorkspaceError
-from fashion16.evaluation import Figure
-from fashion16.head import Head
-from fashion16.index import CategoryIndex
-from fashion16.index_file import read_index, write_index
-from fashion16.locks import is_taken, only_one
-from fashion16.lsh import Floats
-from fashion16.refitting import Refit, discard, pending, refit, swap
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.estimate import Figure
+from fashion16.files.locks import is_taken, only_one
+from fashion16.labels import refitting
+from fashion16.labels.refitting import Refit, discard, pending, refit, swap
+from fashion16.search.encoder import EncoderCard, LiteNetwork
+from fashion16.search.head import Head
+from fashion16.search.index import CategoryIndex
+from fashion16.search.index_file import read_index, write_index
+from fashion16.types import Floats, Labels
 from tests.conftest import REPOSITORY
 
 NAME = DEFAULT_COLLECTION
@@ -91,7 +91,7 @@ def die(workspace: Workspace, setup: str, verb: str) -> None:
     """Run one of the verbs in a process that is killed where `setup` says so."""
     program = (
         "import os, signal, sys\nfrom pathlib import Path\nfrom fashion16 import refitting\n"
-        "from fashion16.workspace import Workspace\n"
+        "from fashion16.collections.workspace import Workspace\n"
         "def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)\n"
         f"{setup}\nrefitting.{verb}(Workspace(Path(sys.argv[1])), {NAME!r})\n"
     )
@@ -268,8 +268,8 @@ def test_two_categories_at_least_are_needed_without_references(small_workspace: 
 def test_another_process_finds_the_same_comparison(refitted: Workspace) -> None:
     made = refit(refitted, NAME)
     program = (
-        "import sys\nfrom pathlib import Path\nfrom fashion16.refitting import pending\n"
-        f"from fashion16.workspace import Workspace\nprint(pending(Workspace(Path(sys.argv[1])), {NAME!r}))"
+        "import sys\nfrom pathlib import Path\nfrom fashion16.labels.refitting import pending\n"
+        f"from fashion16.collections.workspace import Workspace\nprint(pending(Workspace(Path(sys.argv[1])), {NAME!r}))"
     )
     command = [sys.executable, "-c", program, str(refitted.root)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)

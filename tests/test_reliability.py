@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from fashion16.catalogue import Catalogue
-from fashion16.catalogue_rows import Correction, ImportedItem
-from fashion16.collection import Collection
-from fashion16.index_writing import rewrite_index
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.catalogue.catalogue import Catalogue
+from fashion16.catalogue.rows import Correction, ImportedItem
+from fashion16.collections.indexing import rewrite_index
+from fashion16.collections.opened import Collection
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
 from tests import test_postgresql
 from tests.conftest import REPOSITORY
 from tests.test_collection_decisions import assert_agree
@@ -37,8 +37,8 @@ N, PROCESSES = 200, 8
 RESTLESS = """
 import json, os, random, sys
 from dataclasses import asdict
-from fashion16.catalogue import Catalogue
-from fashion16.catalogue_rows import Change
+from fashion16.catalogue.catalogue import Catalogue
+from fashion16.catalogue.rows import Change
 where = json.loads(sys.argv[1])
 
 def work(seed):
@@ -77,7 +77,7 @@ for line in sys.stdin:
 # that it got; or, where somebody was faster, whose label is there.
 RIVALS = """
 import json, os, sys
-from fashion16.catalogue import Catalogue
+from fashion16.catalogue.catalogue import Catalogue
 from fashion16.errors import StaleItemError
 where, first_look, n, processes = json.loads(sys.argv[1])
 

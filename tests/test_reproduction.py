@@ -14,13 +14,17 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from fashion16 import cli_reproduce, paper, reproduction, reproduction_report, sift_experiment
+from experiments.kept_results import kept, plain
+from experiments.paper import __main__ as cli_reproduce
+from experiments.paper import page as reproduction_report
+from experiments.paper import run as reproduction
+from experiments.paper import sift as sift_experiment
+from experiments.paper.run import reproduce
+from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import DataError, TrainingError
-from fashion16.evaluation import Figure
-from fashion16.kept_results import kept, plain
-from fashion16.layout import ROOT_VARIABLE
-from fashion16.reproduction import reproduce
-from fashion16.workspace import Workspace
+from fashion16.estimate import Figure
+from fashion16.evaluation import paper
 from tests.test_evaluation import publish_tests
 
 FIGURE = {"value": 0.9, "low": 0.85, "high": 0.95, "n": 1234}

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from fashion16.errors import BusyError, TrainingError, WorkspaceError
-from fashion16.runs import Progress, Run, runs_in, settings_difference, smoothed
+from fashion16.training.runs import Progress, Run, runs_in, settings_difference, smoothed
 from tests.conftest import REPOSITORY
 
 
@@ -139,7 +139,7 @@ def test_a_run_is_live_while_it_is_held_and_nobody_else_gets_it(tmp_path: Path) 
 
 def test_a_killed_process_lets_go_of_its_run(tmp_path: Path) -> None:
     run = Run.begin(tmp_path, "small", {})
-    code = "import sys; from pathlib import Path; from fashion16.runs import Run\n"
+    code = "import sys; from pathlib import Path; from fashion16.training.runs import Run\n"
     code += "with Run(Path(sys.argv[1])).held(): print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", code, str(run.folder)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:

@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
-from fashion16 import sealed
 from fashion16.errors import WorkspaceError
-from fashion16.sealed import SEAL_BYTES, Seal
+from fashion16.files import sealed
+from fashion16.files.sealed import SEAL_BYTES, Seal
 
 
 @pytest.fixture

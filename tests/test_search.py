@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from fashion16.errors import SearchError
-from fashion16.head import Head
-from fashion16.images import Pixels
-from fashion16.index import CategoryIndex
-from fashion16.lsh import Floats
-from fashion16.search import Answer, Searcher
+from fashion16.search.head import Head
+from fashion16.search.index import CategoryIndex
+from fashion16.search.searcher import Answer, Searcher
+from fashion16.types import Floats, Pixels
 from tests.fakes import FakeEncoder
 
 WHITE: Pixels = np.full((32, 32, 3), 255, np.uint8)

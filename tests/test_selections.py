@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fashion16.errors import DataError
-from fashion16.selections import KEPT, Selection, Selections
+from fashion16.labels.selections import KEPT, Selection, Selections
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), st.lists(st.integers(0, 2**63 - 1), max_size=20))

@@ -13,12 +13,13 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from fashion16 import holdings
-from fashion16.collecting import Source, import_source
-from fashion16.layout import ROOT_VARIABLE
-from fashion16.packing import pack
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
-from ui import people, session, shelf
+from fashion16.collections import manage
+from fashion16.collections.importing import Source, import_source
+from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16.collections.packing import pack
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from ui.home import collections
+from ui.shared import access, frame
 
 ENTRY = Path(__file__).resolve().parent.parent / "streamlit_app.py"
 
@@ -38,7 +39,7 @@ def home(small_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyP
     import_source(small_workspace, "shop", Source(heap))
     small_workspace.build_index("shop")
     monkeypatch.setenv(ROOT_VARIABLE, str(small_workspace.root))
-    monkeypatch.setenv(people.MANAGE_VARIABLE, "1")
+    monkeypatch.setenv(access.MANAGE_VARIABLE, "1")
     return small_workspace
 
 
@@ -86,13 +87,13 @@ def test_a_packed_collection_opens_by_itself_and_first(home: Workspace, app: App
 
 
 def test_the_collection_that_opens_first_can_be_named(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(session.FIRST_VARIABLE, "shop")
+    monkeypatch.setenv(frame.FIRST_VARIABLE, "shop")
     app.run()
     assert app.selectbox(key="collection").value == "shop"
 
 
 def test_strangers_are_not_offered_to_add_or_remove(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(people.MANAGE_VARIABLE)
+    monkeypatch.delenv(access.MANAGE_VARIABLE)
     chosen(app, "shop")
     assert {button.label for button in app.button}.isdisjoint({"Import", "Rename", "Remove"})
     assert "This app is shared" in captions(app)
@@ -110,11 +111,11 @@ def test_removing_asks_twice(home: Workspace, app: AppTest) -> None:
     app.text_input(key="remove_name").set_value("shoe").run()
     app.button(key="remove").click().run()
     assert "Nothing was removed" in app.error[0].value
-    assert "shop" in holdings.names(home)
+    assert "shop" in manage.names(home)
     app.text_input(key="remove_name").set_value("shop").run()
     app.button(key="remove").click().run()
     assert not app.exception
-    assert holdings.names(home) == [DEFAULT_COLLECTION]
+    assert manage.names(home) == [DEFAULT_COLLECTION]
     assert app.selectbox(key="collection").value == DEFAULT_COLLECTION
 
 
@@ -126,7 +127,7 @@ def test_renaming_goes_on_with_the_new_name(home: Workspace, app: AppTest) -> No
     app.text_input(key="renamed").set_value("store").run()
     app.button(key="rename").click().run()
     assert not app.exception
-    assert holdings.names(home) == [DEFAULT_COLLECTION, "store"]
+    assert manage.names(home) == [DEFAULT_COLLECTION, "store"]
     assert app.selectbox(key="collection").value == "store"
 
 
@@ -147,14 +148,16 @@ def test_what_cannot_be_imported_gets_a_sentence(
     app.button(key="new_start").click().run()
     assert not app.exception
     assert sentence in app.error[0].value
-    assert holdings.names(home) == [DEFAULT_COLLECTION, "shop"]
+    assert manage.names(home) == [DEFAULT_COLLECTION, "shop"]
 
 
 def test_an_upload_is_started_as_a_command_and_its_file_kept_for_it(
     home: Workspace, app: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[tuple[Path, list[str]]] = []
-    monkeypatch.setattr(shelf.jobs, "start", lambda folder, arguments, environment: started.append((folder, arguments)))
+    monkeypatch.setattr(
+        collections.jobs, "start", lambda folder, arguments, environment: started.append((folder, arguments))
+    )
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("Scarf/1.png", b"")
@@ -219,7 +222,7 @@ def test_an_unlabelled_picture_is_called_so(home: Workspace, app: AppTest) -> No
     ],
 )
 def test_this_computer_is_known_by_each_of_its_addresses(address: str | None, own: bool) -> None:
-    assert people.is_this_computer(address) is own
+    assert access.is_this_computer(address) is own
 
 
 def test_the_door_to_the_search_leads_to_the_same_collection(app: AppTest) -> None:

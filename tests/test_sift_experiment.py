@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion16 import sift_experiment
+from experiments.paper import sift
+from experiments.paper.local_features import Grid, LocalDescriptors
+from experiments.paper.vector_figures import Sizes
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
 from fashion16.errors import DataError
-from fashion16.local_features import Grid, LocalDescriptors
-from fashion16.vector_figures import Sizes
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
 
 TINY = Sizes(300, 40, 50, 20, 80, 40, 100, 60, 100, 3, choices=1)
 FIGURES = ("accuracy", "precision_at_20_in_category", "precision_at_20_direct")
@@ -31,9 +31,9 @@ NAMES = [
 @pytest.fixture(scope="module")
 def tiny() -> pytest.MonkeyPatch:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sift_experiment, "QUICK", TINY)
-        patch.setattr(sift_experiment, "VLAD_WORDS", 16)
-        patch.setattr(sift_experiment, "BAG_WORDS", 100)
+        patch.setattr(sift, "QUICK", TINY)
+        patch.setattr(sift, "VLAD_WORDS", 16)
+        patch.setattr(sift, "BAG_WORDS", 100)
         yield patch
 
 
@@ -43,7 +43,7 @@ def measured(
 ) -> tuple[dict, Path, list[int]]:
     """What a run found, the folder of its steps, and the percents that it reported."""
     folder, seen = tmp_path_factory.mktemp("sift"), []
-    found = sift_experiment.run(workspace, DEFAULT_COLLECTION, folder, True, lambda done, _: seen.append(done))
+    found = sift.run(workspace, DEFAULT_COLLECTION, folder, True, lambda done, _: seen.append(done))
     return found, folder, seen
 
 
@@ -81,9 +81,9 @@ def test_an_interrupted_run_repeats_only_what_is_missing(
     def repeated(*_: object) -> None:
         raise AssertionError("a step that was kept is made again")
 
-    monkeypatch.setattr(sift_experiment, "_sift", repeated)
-    monkeypatch.setattr(sift_experiment, "_choose", repeated)
-    again = sift_experiment.run(workspace, DEFAULT_COLLECTION, folder, True)
+    monkeypatch.setattr(sift, "_sift", repeated)
+    monkeypatch.setattr(sift, "_choose", repeated)
+    again = sift.run(workspace, DEFAULT_COLLECTION, folder, True)
     assert again["settings"] == found["settings"]
     assert again["methods"][:6] == found["methods"][:6]
     for one, other in zip([*again["methods"][6:], again["cnn"]], [*found["methods"][6:], found["cnn"]], strict=True):
@@ -96,10 +96,10 @@ def test_steps_of_another_version_are_made_anew(
     _, folder, _ = measured
     for file in folder.glob("*.json"):
         (tmp_path / file.name).write_text(file.read_text())
-    monkeypatch.setattr(sift_experiment, "VERSION", -1)
-    monkeypatch.setattr(sift_experiment, "_choose", lambda *_: 1 / 0)
+    monkeypatch.setattr(sift, "VERSION", -1)
+    monkeypatch.setattr(sift, "_choose", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        sift_experiment.run(workspace, DEFAULT_COLLECTION, tmp_path, True)
+        sift.run(workspace, DEFAULT_COLLECTION, tmp_path, True)
     assert json.loads((tmp_path / "sift-cnn.json").read_text())["key"]["version"] == -1
 
 
@@ -107,14 +107,14 @@ def test_a_collection_without_test_pictures_says_so(small_workspace: Workspace, 
     with small_workspace.catalogue(DEFAULT_COLLECTION) as catalogue:
         assert "test" not in catalogue.labels().splits
     with pytest.raises(DataError, match="test split"):
-        sift_experiment.run(small_workspace, DEFAULT_COLLECTION, tmp_path, True)
+        sift.run(small_workspace, DEFAULT_COLLECTION, tmp_path, True)
 
 
 def test_blocks_joined_are_what_one_block_would_be() -> None:
     pictures = np.kron(np.random.default_rng(16).integers(0, 256, (5, 7, 7), np.uint8), np.ones((4, 4), np.uint8))
     pictures[2] = 0
     features = Grid(56, 14, (16,))
-    joined = sift_experiment._joined([features.describe(pictures[:3]), features.describe(pictures[3:])])
+    joined = sift._joined([features.describe(pictures[:3]), features.describe(pictures[3:])])
     whole: LocalDescriptors = features.describe(pictures)
     assert joined.n == whole.n == 5
     assert joined.pictures.tolist() == whole.pictures.tolist()

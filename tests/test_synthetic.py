@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fashion16.distortions import distort
-from fashion16.encoder import encode_all
-from fashion16.synthetic import SyntheticItems, exact_neighbours, measured_changes
+from experiments.synthetic import SyntheticItems, exact_neighbours, measured_changes
+from fashion16.images import distort
+from fashion16.search.encoder import encode_all
 from tests.fakes import FakeEncoder, unit_vectors
 
 AXES = np.eye(3, dtype=np.float32)

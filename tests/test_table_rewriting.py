@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashion16.errors import DataError
-from fashion16.label_tables import LabelTable
-from fashion16.table_rewriting import relabel
+from fashion16.sources.label_table import LabelTable
+from fashion16.sources.label_table_writing import relabel
 
 
 def test_a_row_that_is_too_short_gets_its_separators_and_a_column_must_be_there(tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from fashion16 import jobs, locks, quality
+from fashion16 import jobs
+from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16.collections.workspace import Workspace
+from fashion16.evaluation import report
+from fashion16.files import locks
 from fashion16.jobs import JobState
-from fashion16.layout import ROOT_VARIABLE
-from fashion16.runs import Run, runs_in
-from fashion16.workspace import Workspace
+from fashion16.training.runs import Run, runs_in
 from tests.test_evaluation import publish_tests
 
 NAME = "fashion-mnist"
@@ -128,7 +130,7 @@ def test_an_evaluation_tells_its_steps(measurable: Workspace) -> None:
 def test_each_step_of_an_evaluation_counts_to_its_end(measurable: Workspace) -> None:
     steps: list[str] = []
     ends: dict[str, tuple[int, int]] = {}
-    quality.evaluate(
+    report.evaluate(
         measurable, NAME, quick=True, step=steps.append, progress=lambda *done: ends.update({steps[-1]: done})
     )
     assert steps[0].lower() == "encoding the test pictures"

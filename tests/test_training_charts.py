@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 import pytest
 
 from tests.training_runs import HISTORY
-from ui import charts, training_charts
-from ui.training_charts import COLUMNS, EPOCHS, MINUTES, TRAINING, VALIDATION
+from ui.metrics import training_charts
+from ui.metrics.training_charts import COLUMNS, EPOCHS, MINUTES, TRAINING, VALIDATION
+from ui.shared import charts
 
 
 def rows(table: pd.DataFrame, figure: str, part: str, run: str = "one") -> pd.DataFrame:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fashion16.vector_figures import Material, Sizes, checked, drawn, figures, head_figures, milliseconds_of
+from experiments.paper.vector_figures import Material, Sizes, checked, drawn, figures, head_figures, milliseconds_of
 
 SIZES = Sizes(99, 99, 99, 99, 99, 99, 99, 99, 99, 4, 1)
 

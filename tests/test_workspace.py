@@ -14,9 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import fashion16.embedding
-from fashion16.catalogue_rows import ImportedItem
-from fashion16.encoder import EncoderCard, LiteNetwork
+import fashion16.collections.embeddings
+from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections.importing import fashion_mnist_splits
+from fashion16.collections.layout import DATABASE_VARIABLE, ROOT_VARIABLE
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
 from fashion16.errors import (
     CatalogueError,
     DamagedIndexError,
@@ -28,16 +30,14 @@ from fashion16.errors import (
     TuningError,
     WorkspaceError,
 )
-from fashion16.head import Head
-from fashion16.images import Pixels, to_network
-from fashion16.importers import fashion_mnist_splits
-from fashion16.index import CategoryIndex
-from fashion16.index_file import IndexSettings, read_index, settings_in, write_index
-from fashion16.layout import DATABASE_VARIABLE, ROOT_VARIABLE
-from fashion16.lsh import Floats
-from fashion16.partition import Tuning
-from fashion16.references import References
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.images import to_network
+from fashion16.search.encoder import EncoderCard, LiteNetwork
+from fashion16.search.head import Head
+from fashion16.search.index import CategoryIndex
+from fashion16.search.index_file import IndexSettings, read_index, settings_in, write_index
+from fashion16.search.partition import Tuning
+from fashion16.search.references import References
+from fashion16.types import Floats, Pixels
 from tests.conftest import REPOSITORY
 from tests.fakes import FakeEncoder
 
@@ -156,7 +156,7 @@ def test_importing_twice_changes_nothing(tmp_path: Path, fashion_mnist_folder: P
 def start_import(root: Path, then: str, first: str = "") -> subprocess.Popen[str]:
     """Another process that runs `first`, then imports and runs `then` at each progress."""
     program = (
-        f"import os, signal; from pathlib import Path; from fashion16.workspace import Workspace\n{first}"
+        f"import os, signal; from pathlib import Path; from fashion16.collections.workspace import Workspace\n{first}"
         f"def report(done, total): {then}\n"
         f"print(Workspace(Path({str(root)!r})).import_fashion_mnist(report))"
     )
@@ -224,7 +224,7 @@ def test_damaged_pictures_are_named_with_the_command_that_mends_them(small_works
 
 @pytest.fixture
 def chunks_of_64(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fashion16.embedding, "CHUNK", 64)
+    monkeypatch.setattr(fashion16.collections.embeddings, "CHUNK", 64)
 
 
 def test_embedding_writes_a_row_for_each_picture(small_workspace: Workspace) -> None:

@@ -15,14 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fashion16.catalogue_rows import ImportedItem
+from fashion16.catalogue.imports import ImportLog
+from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import BusyError, DataError
-from fashion16.heaps import HeapEntry, open_heap
-from fashion16.import_log import ImportLog
-from fashion16.keeping import replace_keeping
-from fashion16.locks import only_one
-from fashion16.workspace import Workspace
-from fashion16.write_back import WrittenBack, words, write_back
+from fashion16.files.backup import replace_keeping
+from fashion16.files.locks import only_one
+from fashion16.labels.write_back import WrittenBack, words, write_back
+from fashion16.sources.local import HeapEntry, open_heap
 from tests.conftest import REPOSITORY
 from tests.pictures import SHOP, import_from, items_of, labels_of, photo, tree
 
@@ -402,8 +402,8 @@ def test_killed_in_between_the_table_is_the_old_or_the_new_one(
     import_from(shop, heap)
     correct(shop, {"a.png": "Cap"})
     program = (
-        "import os; from pathlib import Path; from fashion16.write_back import write_back\n"
-        f"from fashion16.workspace import Workspace\nreal = {dies}\n"
+        "import os; from pathlib import Path; from fashion16.labels.write_back import write_back\n"
+        f"from fashion16.collections.workspace import Workspace\nreal = {dies}\n"
         f"def die(*a, **k):\n    {'real(*a, **k)' if after else 'pass'}\n    os.kill(os.getpid(), 9)\n"
         f"workspace = Workspace(Path({str(shop.root)!r})); {dies} = die; write_back(workspace, {SHOP!r})"
     )

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from fashion16.category_training import CategorySettings
-from fashion16.runs import Run
-from fashion16.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.training.category_training import CategorySettings
+from fashion16.training.runs import Run
 
 FIRST, SECOND = "2026-01-02-030405-006-category-cnn", "2026-01-03-030405-006-category-cnn"
 ENCODER = "2026-01-04-030405-006-encoder"

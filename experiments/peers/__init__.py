@@ -1,0 +1,1 @@
+"""Our search beside other libraries."""

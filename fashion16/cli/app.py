@@ -1,0 +1,71 @@
+"""The command line: open, one call, print."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from experiments.paper import __main__ as cli_reproduce
+from fashion16 import __version__
+from fashion16.cli import collections, training
+from fashion16.cli import index as cli_explore
+from fashion16.cli import index as cli_index
+from fashion16.cli import labels as cli_labels
+from fashion16.cli.terminal import console, errors, reporter
+from fashion16.errors import Fashion16Error
+
+app = typer.Typer(
+    help="Visual search and label correction for clothing pictures.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+app.add_typer(training.train, name="train")
+app.command("encoder")(training.export_encoder)
+app.command("import")(collections.import_collection)
+app.command("collections")(collections.list_collections)
+app.command("rename")(collections.rename)
+app.command("remove")(collections.remove)
+app.command("pack")(collections.pack)
+app.command("tune")(cli_index.tune)
+app.command("label-issues")(cli_labels.rank_labels)
+app.command("refit")(cli_labels.refit)
+app.command("write-back")(cli_labels.write_back)
+app.command("export")(cli_labels.export)
+app.command("import-corrections")(cli_labels.import_corrections)
+app.command("map")(cli_explore.make_map)
+app.command("reproduce")(cli_reproduce.reproduce)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Visual search and label correction for clothing pictures."""
+    if show:
+        console.print(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run a command; what goes wrong on purpose is printed as one sentence, with exit status 1."""
+    try:
+        app()
+    except SystemExit as ended:  # how typer ends every command
+        reporter.result(ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1)
+        raise
+    except Fashion16Error as error:
+        errors.print(f"[red]{escape(str(error))}[/]", highlight=False, soft_wrap=True)
+        reporter.result(1, str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("Stopped.")
+        reporter.result(130, "Stopped.")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

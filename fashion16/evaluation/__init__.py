@@ -1,0 +1,1 @@
+"""How good the served model and index are."""

@@ -1,0 +1,1 @@
+"""What the Index explorer shows."""

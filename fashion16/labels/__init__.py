@@ -1,0 +1,1 @@
+"""Finding wrong labels, and carrying corrections out and in."""

@@ -1,0 +1,325 @@
+"""The head fitted anew with today's labels, beside the present one, and a person's choice between the two.
+
+    refit     models/<collection>/head.candidate.h5, and what it is worth in refit.json
+    pending   the same comparison for whoever asks later: a page that was reloaded, another process
+    swap      the candidate becomes the head
+    discard   it goes
+
+Both heads are measured on the same pictures, which neither was fitted on, by the labels of the same revision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fashion16.collections.layout import check_name
+from fashion16.collections.workspace import Workspace
+from fashion16.errors import DataError, HeadError, WorkspaceError
+from fashion16.estimate import Figure
+from fashion16.files.atomic import replacing
+from fashion16.files.locks import only_one
+from fashion16.search.encoder import EncoderCard
+from fashion16.search.head import Head
+from fashion16.search.index import CategoryIndex
+from fashion16.search.index_file import read_index, write_index
+from fashion16.search.references import References
+from fashion16.types import Floats, Labels, Progress
+
+NOTHING_TO_COMPARE_BY = "No picture of the validation split has a label that a head knows, so nothing can be measured."
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A head, and how often it is right about the labelled pictures of the validation split.
+
+    Attributes:
+        categories: what it can predict.
+        label_revision: whose labels it was fitted on.
+        accuracy: a label that it does not know counts as wrong; None where nothing can be measured.
+        recall: by label.
+    """
+
+    categories: tuple[str, ...]
+    label_revision: int
+    accuracy: Figure | None
+    recall: dict[str, Figure]
+
+
+@dataclass(frozen=True)
+class Refit:
+    """The present head and the candidate side by side.
+
+    Attributes:
+        made_at: ISO 8601, UTC.
+        encoder_digest: the encoder that both belong to.
+        before: the present head; None where there is none that can be used.
+        after: the candidate. Both are measured by the labels that this one was fitted on.
+        changed: validation pictures whose predicted category is another one now; None where nothing is compared.
+        righted, wronged: those of them that are right now and were wrong before, and the other way round.
+        note: why nothing can be measured; empty where something is.
+        head_sha256, candidate_sha256: of the two files; the first is None where there is no head.
+    """
+
+    made_at: str
+    encoder_digest: str
+    before: Measured | None
+    after: Measured
+    changed: int | None
+    righted: int | None
+    wronged: int | None
+    note: str
+    head_sha256: str | None
+    candidate_sha256: str
+
+    @property
+    def revision(self) -> int:
+        """The catalogue's, whose labels were read."""
+        return self.after.label_revision
+
+    @property
+    def learnt(self) -> tuple[str, ...]:
+        """What the candidate knows and the present head does not."""
+        known = self.before.categories if self.before else ()
+        return tuple(name for name in self.after.categories if name not in known)
+
+    @property
+    def forgotten(self) -> tuple[str, ...]:
+        """What the present head knows and the candidate does not."""
+        known = self.before.categories if self.before else ()
+        return tuple(name for name in known if name not in self.after.categories)
+
+
+def refit(workspace: Workspace, name: str, progress: Progress | None = None) -> Refit:
+    """Fit a candidate on the training split with today's labels, and compare it with the present head.
+
+    Search goes on with the present head. Pictures that are not encoded yet are encoded first; `progress` is theirs.
+
+    Raises:
+        WorkspaceError: no collection can be called so, the folder may not be written, or the disk is full.
+        DataError: the collection is not imported.
+        BusyError: an import or another refit of it runs.
+        HeadError: there is nothing to tell apart.
+    """
+    if not workspace.is_imported(check_name(name)):
+        raise DataError(f"“{name}” is not there. Import it with: fashion16 import {name}")
+    with only_one(workspace.import_lock(name)):
+        digest = EncoderCard.read(workspace.encoder_folder / "encoder.json").digest
+        # before it is read: should it be replaced in between, the comparison is out of date at once
+        head_sha256 = _sha256(workspace.head_file(name))
+        present = _present(workspace.head_file(name), digest)
+        today, embeddings, _ = workspace.encoded(name, digest, progress)
+        candidate = Head.of_collection(embeddings, today, digest, References.read(workspace.references_file, digest))
+        compared = _compare(present, candidate, embeddings, today)
+        path = workspace.candidate_head_file(name)
+        candidate.write(path)
+        made = Refit(
+            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            encoder_digest=digest,
+            head_sha256=head_sha256,
+            candidate_sha256=_sha256(path) or "",
+            **compared,
+        )
+        # last: without it, or with the one before, the candidate does not count
+        with replacing(_report_file(workspace, name)) as partial:
+            partial.write_text(json.dumps(asdict(made), indent=1) + "\n", encoding="utf-8")
+    return made
+
+
+def pending(workspace: Workspace, name: str) -> Refit | None:
+    """The candidate that waits for a decision; None where there is none, or it is out of date or damaged.
+
+    Out of date: the encoder is another one, or the head has been made anew since.
+    """
+    found = _read(_report_file(workspace, name))
+    return found if found and _still_fits(workspace, name, found) else None
+
+
+def swap(workspace: Workspace, name: str) -> None:
+    """Make the candidate the head. Killed at any moment, the old head stays or the new one is there.
+
+    Pictures without a label lie in the index where the old head put them, so those for which the new one has another
+    category are moved first. The index keeps the revision of its labels.
+
+    Raises:
+        HeadError: there is no candidate, or it is out of date or damaged; nothing is changed.
+        IndexFileError: there is no index, or it is damaged or was made with another encoder.
+        BusyError: an import or a refit of the collection runs.
+        WorkspaceError: a folder may not be written, or the disk is full.
+    """
+    path, report = workspace.candidate_head_file(check_name(name)), _report_file(workspace, name)
+    if (found := _read(report)) is None:
+        raise HeadError(f"There is no new head for “{name}” to choose. Refit the head first.")
+    with only_one(workspace.import_lock(name)):
+        _check_fits(workspace, name, found)
+        candidate = Head.read(path)
+        index_file = workspace.index_file(name)
+        index, header = read_index(index_file, found.encoder_digest)
+        if _move_unlabelled(workspace, name, index, candidate):
+            with replacing(index_file) as partial:
+                write_index(partial, index, header)
+                # that took a while, and `fashion16 index` asks nobody
+                _check_fits(workspace, name, found)
+        try:
+            os.replace(path, workspace.head_file(name))
+            report.unlink(missing_ok=True)
+        except OSError as error:
+            raise _not_written(path, error) from error
+
+
+def discard(workspace: Workspace, name: str) -> None:
+    """Remove the candidate and what was said of it. Harmless where there is none.
+
+    Raises:
+        BusyError: an import or a refit of the collection runs.
+        WorkspaceError: the folder may not be written.
+    """
+    files = _report_file(workspace, check_name(name)), workspace.candidate_head_file(name)
+    if not any(os.path.lexists(file) for file in files):
+        return
+    with only_one(workspace.import_lock(name)):
+        for file in files:
+            try:
+                file.unlink(missing_ok=True)
+            except OSError as error:
+                raise _not_written(file, error) from error
+
+
+def _report_file(workspace: Workspace, name: str) -> Path:
+    return workspace.candidate_head_file(name).with_name("refit.json")
+
+
+def _present(path: Path, digest: str) -> Head | None:
+    """The head in use; None where it could not be used: it is missing, damaged, or another encoder's."""
+    try:
+        head = Head.read(path)
+    except HeadError:
+        return None
+    return head if head.encoder_digest == digest else None
+
+
+def _compare(present: Head | None, candidate: Head, embeddings: Floats, today: Labels) -> dict[str, Any]:
+    """The figures of a `Refit`: both heads on embeddings (n, d) with today's labels, by the validation split alone."""
+    check = (today.splits == "validation") & (today.labels != "")
+    embeddings, labels = embeddings[check], today.labels[check]
+    heads = [head for head in (present, candidate) if head is not None]
+    if not np.isin(labels, [category for head in heads for category in head.categories]).any():
+        embeddings, labels = embeddings[:0], labels[:0]
+    predicted = [head.predict(embeddings) for head in heads]
+    measured = [_measure(head, names == labels, labels) for head, names in zip(heads, predicted, strict=True)]
+    facts: dict[str, Any] = dict.fromkeys(("changed", "righted", "wronged"))
+    if present is not None and len(labels):
+        before, after = predicted[0] == labels, predicted[1] == labels
+        facts["changed"] = int((predicted[0] != predicted[1]).sum())
+        facts["righted"] = int((after & ~before).sum())
+        facts["wronged"] = int((before & ~after).sum())
+    return facts | {
+        "before": None if present is None else measured[0],
+        "after": measured[-1],
+        "note": "" if len(labels) else NOTHING_TO_COMPARE_BY,
+    }
+
+
+def _measure(head: Head, hits: npt.NDArray[np.bool_], labels: npt.NDArray[np.str_]) -> Measured:
+    """A head that is right about some of the pictures with these labels (n,)."""
+    return Measured(
+        head.categories,
+        head.label_revision,
+        Figure.share(int(hits.sum()), len(labels)) if len(labels) else None,
+        {
+            str(label): Figure.share(int(hits[labels == label].sum()), int((labels == label).sum()))
+            for label in np.unique(labels)
+        },
+    )
+
+
+def _move_unlabelled(workspace: Workspace, name: str, index: CategoryIndex, head: Head) -> bool:
+    """Move the items without a label to the categories that the head predicts for them; whether any has moved.
+
+    Labelled ones are left to who opens the index, which has a revision to go on from.
+    """
+    with workspace.catalogue(name) as catalogue:
+        today = catalogue.active()
+    unlabelled = today.ids[today.labels == ""]
+    moved = False
+    for category, partition in index.partitions.items():
+        ids = np.intersect1d(partition.ids, unlabelled)
+        if not len(ids):
+            continue
+        predicted = head.predict(index.embeddings(ids))
+        for other in np.unique(predicted[predicted != category]):
+            index.move(ids[predicted == other], str(other))
+            moved = True
+    return moved
+
+
+def _check_fits(workspace: Workspace, name: str, found: Refit) -> None:
+    if not _still_fits(workspace, name, found):
+        raise HeadError(
+            f"The new head of “{name}” is out of date: the encoder or the present head has changed since it was "
+            "fitted, or its file is damaged. Refit the head."
+        )
+
+
+def _still_fits(workspace: Workspace, name: str, found: Refit) -> bool:
+    return (
+        _sha256(workspace.candidate_head_file(name)) == found.candidate_sha256
+        and _sha256(workspace.head_file(name)) == found.head_sha256
+        and EncoderCard.read(workspace.encoder_folder / "encoder.json").digest == found.encoder_digest
+    )
+
+
+def _sha256(path: Path) -> str | None:
+    """None where there is no such file."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _not_written(path: Path, error: OSError) -> WorkspaceError:
+    return WorkspaceError(
+        f"{path} could not be changed ({error.strerror or error}). Give yourself the right to write there.", path
+    )
+
+
+def _read(path: Path) -> Refit | None:
+    """The comparison in a file; None where there is none, or it is damaged."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        before = facts["before"]
+        counts = {key: None if facts[key] is None else int(facts[key]) for key in ("changed", "righted", "wronged")}
+        return Refit(
+            made_at=str(facts["made_at"]),
+            encoder_digest=str(facts["encoder_digest"]),
+            before=None if before is None else _measured(before),
+            after=_measured(facts["after"]),
+            **counts,
+            note=str(facts["note"]),
+            head_sha256=None if facts["head_sha256"] is None else str(facts["head_sha256"]),
+            candidate_sha256=str(facts["candidate_sha256"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _measured(facts: dict[str, Any]) -> Measured:
+    accuracy = facts["accuracy"]
+    return Measured(
+        tuple(str(name) for name in facts["categories"]),
+        int(facts["label_revision"]),
+        None if accuracy is None else _figure(accuracy),
+        {str(label): _figure(figure) for label, figure in facts["recall"].items()},
+    )
+
+
+def _figure(facts: dict[str, Any]) -> Figure:
+    return Figure(float(facts["value"]), float(facts["low"]), float(facts["high"]), int(facts["n"]))

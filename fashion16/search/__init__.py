@@ -1,0 +1,1 @@
+"""The method: picture, embedding, category, code, neighbours."""

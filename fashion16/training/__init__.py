@@ -1,0 +1,1 @@
+"""Training and export of the networks; the only part that loads TensorFlow."""
