@@ -41,7 +41,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.explorer
 
 bench-peers: $(VENV)/.dev
-	$(BIN)/python -m benchmarks.peers $(if $(QUICK),--quick)
+	$(BIN)/python -m experiments.peers $(if $(QUICK),--quick)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

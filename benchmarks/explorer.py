@@ -11,7 +11,8 @@ from time import perf_counter, process_time
 
 import numpy as np
 
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.explore import buckets
 from fashion16.search.encoder import EncoderCard
 from fashion16.search.index import N_BITS, SEED, CategoryIndex

@@ -19,8 +19,9 @@ import numpy as np
 from PIL import Image
 
 from fashion16.collections.embeddings import embed_pictures
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.pictures import PictureStore, StoredPictures
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import Workspace
 from fashion16.images import to_network
 from fashion16.search.encoder import BATCH, Encoder
 

@@ -1,7 +1,7 @@
 """Recall and time of the index, by bits, re-ranking depth and probes: where the defaults come from.
 
-Categories of 7,000 are Fashion-MNIST's own; larger ones are synthetic, see experiments/synthetic.py. Needs the embeddings
-of the collection: run `fashion16 embed fashion-mnist` first (three minutes).
+Categories of 7,000 are Fashion-MNIST's own; larger ones are synthetic, see experiments/synthetic.py. Needs the
+embeddings of the collection: run `fashion16 embed fashion-mnist` first (three minutes).
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from time import perf_counter
 import numpy as np
 
 from experiments.synthetic import SyntheticItems, measured_changes
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.search.encoder import Encoder
 from fashion16.search.hyperplanes import RandomHyperplanes
 from fashion16.search.index import N_BITS, CategoryIndex, K

@@ -17,7 +17,9 @@ from cleanlab.filter import find_label_issues as cleanlab_filter
 from cleanlab.rank import get_label_quality_scores as cleanlab_quality
 from threadpoolctl import threadpool_limits
 
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.importing import import_fashion_mnist
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.labels.issues import FOLDS, copies, deal, find_label_issues, nearest_others, out_of_sample
 from fashion16.search.encoder import EncoderCard
 from fashion16.types import Floats, Labels
@@ -33,7 +35,7 @@ Mask = npt.NDArray[np.bool_]
 def main() -> None:
     """Print the share of the replaced labels that each ranking finds, and the time for all 70,000."""
     workspace = Workspace()
-    workspace.import_fashion_mnist()
+    import_fashion_mnist(workspace)
     digest = EncoderCard.read(workspace.encoder_folder / "encoder.json").digest
     today, embeddings, _ = workspace.labelled_embeddings(DEFAULT_COLLECTION, digest)
     start = perf_counter()

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.importing import import_fashion_mnist
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.labels import issues
 from tests.server import CHROMIUM_FLAGS, Server, chromium
 
@@ -37,7 +39,7 @@ WATCH = """
 def main() -> None:
     """Print median and 95th percentile of the waits."""
     workspace = Workspace()
-    workspace.import_fashion_mnist()
+    import_fashion_mnist(workspace)
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch)
         shutil.copytree(workspace.root / "models", home / "models")

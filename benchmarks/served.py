@@ -15,6 +15,7 @@ from time import perf_counter
 import numpy as np
 from PIL import Image
 
+from fashion16.collections.importing import import_fashion_mnist
 from fashion16.collections.opened import Collection
 from fashion16.collections.workspace import Workspace
 from fashion16.images import read_photo, to_network
@@ -29,7 +30,7 @@ SEARCHES = 20
 def main() -> None:
     """Print each measure beside what it must reach."""
     workspace = Workspace()
-    workspace.import_fashion_mnist()
+    import_fashion_mnist(workspace)
     collection = workspace.open()
     today = collection.catalogue.labels()
     print("measure                                                        reached      at least")

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from fashion16.catalogue.rows import ImportedItem
-from fashion16.collections.layout import DATABASE_VARIABLE
+from fashion16.collections.importing import import_fashion_mnist
+from fashion16.collections.layout import DATABASE_VARIABLE, DEFAULT_COLLECTION
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import Workspace
 from fashion16.search.encoder import EncoderCard
 from fashion16.sources.fashion_mnist import find_fashion_mnist
 
@@ -46,7 +47,7 @@ def workspace(fashion_mnist_folder: Path, tmp_path_factory: pytest.TempPathFacto
     downloads.parent.mkdir()
     downloads.symlink_to(fashion_mnist_folder)
     made = Workspace(root)
-    made.import_fashion_mnist()
+    import_fashion_mnist(made)
     return made
 
 

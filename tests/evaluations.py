@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.estimate import Figure
 from fashion16.evaluation import metrics
 from fashion16.evaluation import report as quality

@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from fashion16.collections import indexing
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.explore import buckets
 from fashion16.search.index import CategoryIndex
 from fashion16.search.index_file import read_index, settings_in

@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from fashion16.collections import indexing
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.search.encoder import EncoderCard
 from fashion16.search.index_file import settings_in
 from fashion16.search.partition import Tuning

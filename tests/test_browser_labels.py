@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from fashion16.catalogue.rows import EXCLUDED, Item
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.labels import issues
 from tests.browsing import DESKTOP, PHONE, WAIT, complaints_of, watched
 from tests.server import Server

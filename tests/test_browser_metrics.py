@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from fashion16 import jobs
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.training.runs import runs_in
 from tests.browsing import PHONE, WAIT, complaints_of, stop_job, watched
 from tests.server import Server

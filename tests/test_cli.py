@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from fashion16 import __version__
 from fashion16.cli import app
-from fashion16.collections.layout import ROOT_VARIABLE
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import SearchError
 from fashion16.search.encoder import EncoderCard
 from fashion16.search.index_file import read_index, write_index

@@ -15,8 +15,9 @@ from PIL import Image
 import fashion16.collections.opened
 from fashion16.catalogue.catalogue import Catalogue
 from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.opened import THUMBNAIL_SIDE, Collection
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import DataError, StaleItemError, UnknownItemError
 from fashion16.search.searcher import Result
 

@@ -10,8 +10,9 @@ import pytest
 
 from fashion16.catalogue.rows import Change
 from fashion16.collections.indexing import rewrite_index
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import BusyError, DataError, MissingIndexError, StaleItemError, UnknownItemError
 from fashion16.search.encoder import Encoder
 from fashion16.search.index_file import read_index, write_index

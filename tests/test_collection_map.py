@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from fashion16.catalogue.rows import EXCLUDED, Change
 from fashion16.cli import index
-from fashion16.collections.layout import ROOT_VARIABLE
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import DataError, IndexFileError
 from fashion16.explore import map
 from fashion16.explore.map import ITERATIONS, CollectionMap, kept_map, neighbour_map, principal_map, sample

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from fashion16.catalogue.rows import ImportedItem
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import DamagedDataError, DataError, MissingDataError, TextError
 from fashion16.labels import exports
 from fashion16.labels.correction_files import COLUMNS, read_corrections

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fashion16.catalogue.rows import ImportedItem
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.explore import doctor
 from fashion16.explore.doctor import Finding, examine
 from fashion16.search.head import Head

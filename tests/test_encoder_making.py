@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from fashion16.collections.importing import fashion_mnist_splits
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.sources.clothing import ClothingArchive
 from fashion16.training import make_encoder
 from fashion16.training.encoder_training import EncoderSettings

@@ -12,8 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from fashion16.catalogue.rows import Change
 from fashion16.collections import indexing
-from fashion16.collections.layout import ROOT_VARIABLE
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE
+from fashion16.collections.workspace import Workspace
 from fashion16.explore import buckets
 from fashion16.search.index import CategoryIndex
 from fashion16.search.index_file import read_index, settings_in

@@ -15,9 +15,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from fashion16.collections import indexing
-from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import Workspace
 from fashion16.labels.selections import Selections
 from fashion16.search.encoder import EncoderCard
 from fashion16.search.index import SEED

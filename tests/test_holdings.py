@@ -12,9 +12,10 @@ import sqlalchemy as sa
 
 from fashion16.catalogue.migrations import TABLES
 from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.manage import names, remove, rename
 from fashion16.collections.pack_files import PackCard
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import BusyError, CatalogueError, WorkspaceError
 from fashion16.files import locks
 from fashion16.files.locks import only_one

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 from fashion16.catalogue.rows import ImportedItem
 from fashion16.cli import app
 from fashion16.collections.indexing import check, retune, rewrite_index
-from fashion16.collections.layout import ROOT_VARIABLE
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import BusyError, DataError, MissingIndexError, TuningError
 from fashion16.files.locks import only_one
 from fashion16.labels.refitting import refit, swap

@@ -11,8 +11,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from fashion16.catalogue.rows import EXCLUDED
-from fashion16.collections.layout import ROOT_VARIABLE
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE
+from fashion16.collections.workspace import Workspace
 from fashion16.labels import issues as suspicion
 from fashion16.labels.issues import LabelIssues
 from fashion16.labels.selections import Selections

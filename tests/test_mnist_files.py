@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fashion16.catalogue.rows import ImportedItem
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.labels import write_back_mnist
 from fashion16.labels.write_back import write_back
 from fashion16.sources.fashion_mnist import CATEGORIES

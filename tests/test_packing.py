@@ -26,10 +26,11 @@ from PIL import Image
 import fashion16.collections.packing
 from fashion16.catalogue.catalogue import Catalogue
 from fashion16.catalogue.rows import ImportedItem, Item
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.pack_files import COLUMNS, PackCard, read_pack, write_table
 from fashion16.collections.packing import pack, unpack
 from fashion16.collections.pictures import thumbnail_name
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import (
     BusyError,
     CatalogueError,

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from fashion16.catalogue.rows import ImportedItem
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import BusyError, DataError, HeadError, MissingIndexError, WorkspaceError
 from fashion16.estimate import Figure
 from fashion16.files.locks import is_taken, only_one

@@ -21,8 +21,9 @@ import pytest
 from fashion16.catalogue.catalogue import Catalogue
 from fashion16.catalogue.rows import Correction, ImportedItem
 from fashion16.collections.indexing import rewrite_index
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import Workspace
 from tests import test_postgresql
 from tests.conftest import REPOSITORY
 from tests.test_collection_decisions import assert_agree

@@ -15,9 +15,9 @@ from streamlit.testing.v1 import AppTest
 
 from fashion16.collections import manage
 from fashion16.collections.importing import Source, import_source
-from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE
 from fashion16.collections.packing import pack
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import Workspace
 from ui.home import collections
 from ui.shared import access, frame
 

@@ -11,7 +11,8 @@ import pytest
 from experiments.paper import sift
 from experiments.paper.local_features import Grid, LocalDescriptors
 from experiments.paper.vector_figures import Sizes
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import DataError
 
 TINY = Sizes(300, 40, 50, 20, 80, 40, 100, 60, 100, 3, choices=1)

@@ -16,9 +16,9 @@ import pytest
 
 import fashion16.collections.embeddings
 from fashion16.catalogue.rows import ImportedItem
-from fashion16.collections.importing import fashion_mnist_splits
-from fashion16.collections.layout import DATABASE_VARIABLE, ROOT_VARIABLE
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.importing import fashion_mnist_splits, import_fashion_mnist
+from fashion16.collections.layout import DATABASE_VARIABLE, DEFAULT_COLLECTION, ROOT_VARIABLE
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import (
     CatalogueError,
     DamagedIndexError,
@@ -113,7 +113,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_an_import_into_a_folder_that_cannot_be_made_is_our_own_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(WorkspaceError, match="cannot be made"):
-        Workspace(tmp_path / "file" / "below").import_fashion_mnist()
+        import_fashion_mnist(Workspace(tmp_path / "file" / "below"))
 
 
 # importing
@@ -142,12 +142,12 @@ def test_a_collection_that_was_never_imported_is_not_there(tmp_path: Path) -> No
 def test_importing_twice_changes_nothing(tmp_path: Path, fashion_mnist_folder: Path) -> None:
     fresh = bare_workspace(tmp_path, fashion_mnist_folder)
     reported: list[tuple[int, int]] = []
-    assert fresh.import_fashion_mnist(lambda done, total: reported.append((done, total))) == 70_000
+    assert import_fashion_mnist(fresh, lambda done, total: reported.append((done, total))) == 70_000
     assert reported[-1] == (70_000, 70_000)
     with fresh.catalogue(NAME) as catalogue:
         catalogue.correct(1, "Bag", "ann", 0)
     before = fresh.pictures_file(NAME).stat().st_mtime_ns
-    assert fresh.import_fashion_mnist() == 70_000
+    assert import_fashion_mnist(fresh) == 70_000
     assert fresh.pictures_file(NAME).stat().st_mtime_ns == before
     with fresh.catalogue(NAME) as catalogue:
         assert catalogue.item(1).label == "Bag"
@@ -182,7 +182,7 @@ def test_an_import_that_was_killed_in_the_middle_is_whole_when_run_again(
     assert not fresh.is_imported(NAME)
     with fresh.catalogue(NAME) as catalogue:
         assert catalogue.count() == 0
-    assert fresh.import_fashion_mnist() == 70_000
+    assert import_fashion_mnist(fresh) == 70_000
     assert_whole(fresh)
 
 
@@ -199,7 +199,7 @@ def test_an_import_that_was_killed_while_it_wrote_the_pictures_leaves_none(
     process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
     assert not fresh.pictures_file(NAME).exists()
-    assert fresh.import_fashion_mnist() == 70_000
+    assert import_fashion_mnist(fresh) == 70_000
     assert_whole(fresh)
 
 
@@ -208,7 +208,7 @@ def test_pictures_that_went_missing_are_written_again(small_workspace: Workspace
     small_workspace.pictures_file(NAME).unlink()
     assert not small_workspace.is_imported(NAME)
     # the catalogue and its history stay
-    assert small_workspace.import_fashion_mnist() == 400
+    assert import_fashion_mnist(small_workspace) == 400
     assert small_workspace.pictures(NAME).shape == (70_000, 28, 28)
 
 

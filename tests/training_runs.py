@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.training.category_training import CategorySettings
 from fashion16.training.runs import Run
 

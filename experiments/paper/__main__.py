@@ -1,4 +1,4 @@
-"""The command that runs the paper's experiments."""
+"""The paper's experiments: python -m experiments.paper [--quick] [--train]"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from experiments.paper import run
 from experiments.paper.page import IN_SHORT, in_short
 from fashion16.cli.terminal import Steps, bar, console
 from fashion16.collections.workspace import Workspace
@@ -18,10 +19,8 @@ def reproduce(
 ) -> None:
     """Run the paper's experiments on Fashion-MNIST and write docs/reproduction.md; interrupted, it goes on.
 
-    Example: `fashion16 reproduce --quick`
+    Example: `make reproduce QUICK=1`
     """
-    from experiments.paper import run
-
     workspace = Workspace()
     with bar() as shown:
         steps = Steps(shown)
@@ -32,3 +31,7 @@ def reproduce(
     console.print(table)
     for file in run.result_files(workspace, quick):
         console.print(f"Written: {file}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    typer.run(reproduce)

@@ -36,8 +36,9 @@ from experiments.paper.precision import (
 )
 from experiments.paper.searches import Gallery, ask, figures
 from experiments.synthetic import SyntheticItems, measured_changes
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import DataError, TrainingError
 from fashion16.evaluation import metrics
 from fashion16.evaluation import report as quality

@@ -50,7 +50,7 @@ CODE = 2  # of the measurement itself; another one measures anew
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure every method at every size that is not measured yet, then write the pages."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.peers.__main__", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m experiments.peers", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="70,000 items and 50 queries, in about two minutes")
     parser.add_argument("--sizes", type=int, nargs="+", help="how many items")
     parser.add_argument("--threads", type=int, default=2, help="threads of a search and of a build")
@@ -116,7 +116,7 @@ def result(
         command = [
             sys.executable,
             "-m",
-            "experiments.peers.__main__",
+            "experiments.peers",
             "--one",
             str(items.folder),
             method.name,

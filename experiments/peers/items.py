@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments.synthetic import BLOCK, Ids, Labels, SyntheticItems, exact_neighbours, measured_changes
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.files.atomic import replacing
 from fashion16.images import distort
 from fashion16.search.encoder import Encoder, encode_all

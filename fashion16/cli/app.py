@@ -8,12 +8,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from experiments.paper import __main__ as cli_reproduce
 from fashion16 import __version__
-from fashion16.cli import collections, training
-from fashion16.cli import index as cli_explore
-from fashion16.cli import index as cli_index
-from fashion16.cli import labels as cli_labels
+from fashion16.cli import collections, evaluation, index, labels, search, training
 from fashion16.cli.terminal import console, errors, reporter
 from fashion16.errors import Fashion16Error
 
@@ -23,21 +19,25 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-app.add_typer(training.train, name="train")
-app.command("encoder")(training.export_encoder)
 app.command("import")(collections.import_collection)
 app.command("collections")(collections.list_collections)
 app.command("rename")(collections.rename)
 app.command("remove")(collections.remove)
 app.command("pack")(collections.pack)
-app.command("tune")(cli_index.tune)
-app.command("label-issues")(cli_labels.rank_labels)
-app.command("refit")(cli_labels.refit)
-app.command("write-back")(cli_labels.write_back)
-app.command("export")(cli_labels.export)
-app.command("import-corrections")(cli_labels.import_corrections)
-app.command("map")(cli_explore.make_map)
-app.command("reproduce")(cli_reproduce.reproduce)
+app.command("doctor")(collections.doctor)
+app.command("search")(search.search)
+app.command("embed")(index.embed)
+app.command("index")(index.index)
+app.command("tune")(index.tune)
+app.command("map")(index.make_map)
+app.command("label-issues")(labels.rank_labels)
+app.command("refit")(labels.refit)
+app.command("write-back")(labels.write_back)
+app.command("export")(labels.export)
+app.command("import-corrections")(labels.import_corrections)
+app.command("evaluate")(evaluation.evaluate)
+app.add_typer(training.train, name="train")
+app.command("encoder")(training.export_encoder)
 
 
 @app.callback(invoke_without_command=True)
@@ -65,7 +65,3 @@ def main() -> None:
         errors.print("Stopped.")
         reporter.result(130, "Stopped.")
         sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()

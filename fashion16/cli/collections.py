@@ -11,15 +11,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from fashion16.catalogue.imports import ImportReport
-from fashion16.cli.app import app
 from fashion16.cli.index import build_index
 from fashion16.cli.options import CollectionArgument, CollectionOption
 from fashion16.cli.terminal import console, progress_bar
 from fashion16.collections import manage
-from fashion16.collections.importing import CLOTHING, Source, clothing_source, import_source
+from fashion16.collections.importing import CLOTHING, Source, clothing_source, import_fashion_mnist, import_source
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.packing import pack as pack_collection
 from fashion16.collections.packing import unpack
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import Fashion16Error, SearchError
 from fashion16.search.head import LEARNABLE
 
@@ -57,7 +57,7 @@ def import_collection(
     workspace = Workspace()
     if name == DEFAULT_COLLECTION and not (path or urls):
         with progress_bar("Importing") as progress:
-            count = workspace.import_fashion_mnist(progress)
+            count = import_fashion_mnist(workspace, progress)
         console.print(f"{name}: {count:,} items")
         return
     if name == CLOTHING and not urls:
@@ -178,7 +178,6 @@ def _print_small_labels(workspace: Workspace, name: str) -> None:
         console.print(f"Too small to learn, with fewer than {LEARNABLE} pictures: {shown}{more}", highlight=False)
 
 
-@app.command()
 def doctor(collection: CollectionOption = DEFAULT_COLLECTION) -> None:
     """Check files, versions and digests, and that every item finds itself.
 

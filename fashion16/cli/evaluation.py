@@ -1,4 +1,4 @@
-"""TODO"""
+"""The command that measures a collection."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from fashion16.cli.app import app
 from fashion16.cli.options import CollectionArgument, SplitOption
 from fashion16.cli.terminal import Steps, bar, console
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.sources.clothing import ClothingArchive
 
 
-@app.command()
 def evaluate(
     name: CollectionArgument = DEFAULT_COLLECTION,
     quick: Annotated[bool, typer.Option("--quick", help="Small samples, and nothing is written.")] = False,

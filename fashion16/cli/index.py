@@ -1,4 +1,4 @@
-"""The command that chooses the index's bits, seed, buckets and probes."""
+"""Commands that encode a collection, build and tune its index, and lay out its map."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from fashion16.cli.app import app
 from fashion16.cli.options import BitsOption, CollectionArgument, SeedOption
 from fashion16.cli.terminal import console, progress_bar
 from fashion16.collections.indexing import retune
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
+from fashion16.explore import map as collection_map
 from fashion16.search.encoder import Encoder
 from fashion16.search.index import CategoryIndex
 from fashion16.search.index_file import IndexSettings, read_index, settings_in
@@ -107,7 +108,6 @@ def _chosen(number: int | None, by_itself: str) -> str:
     return by_itself if number is None else f"{number:,} pinned"
 
 
-@app.command()
 def embed(name: CollectionArgument = DEFAULT_COLLECTION) -> None:
     """Encode all pictures of a collection; goes on where it was interrupted.
 
@@ -120,7 +120,6 @@ def embed(name: CollectionArgument = DEFAULT_COLLECTION) -> None:
     console.print(f"{name}: embeddings in {path}")
 
 
-@app.command()
 def index(
     name: CollectionArgument = DEFAULT_COLLECTION,
     n_bits: BitsOption = None,
@@ -136,13 +135,13 @@ def index(
 
 
 def make_map(name: CollectionArgument = DEFAULT_COLLECTION) -> None:
-    """Make the t-SNE map of a collection, for the Index explorer page: at most 20,000 pictures, in a minute or two.
+    """Make the t-SNE map of a collection, for the Metrics page: at most 20,000 pictures, in a minute or two.
 
     Example: `fashion16 map fashion-mnist`
     """
     workspace = Workspace()
     with progress_bar("Drawing the map") as progress:
-        made = map.make(workspace, name, progress)
+        made = collection_map.make(workspace, name, progress)
     console.print(f"{name}: {len(made):,} pictures in {workspace.map_file(name)}", highlight=False, soft_wrap=True)
 
 

@@ -13,7 +13,8 @@ from rich.table import Table
 
 from fashion16.cli.options import CollectionArgument
 from fashion16.cli.terminal import console, progress_bar
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import SearchError
 from fashion16.labels import correction_import, exports, refitting
 from fashion16.labels import issues as suspicion

@@ -1,4 +1,4 @@
-"""TODO"""
+"""The command that searches with a photo."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from fashion16.cli.app import app
 from fashion16.cli.options import CollectionOption
 from fashion16.cli.terminal import console
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import SearchError
 from fashion16.images import check_size, read_photo
 from fashion16.search.index import K
 
 
-@app.command()
 def search(
     photo: Annotated[Path, typer.Argument(help="A picture file.", metavar="PHOTO")],
     collection: CollectionOption = DEFAULT_COLLECTION,

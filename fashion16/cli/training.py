@@ -13,7 +13,8 @@ from rich.table import Table
 from fashion16.cli.index import build_index
 from fashion16.cli.options import CollectionArgument, PhotosOption, SplitOption
 from fashion16.cli.terminal import bar, console, errors, progress_bar, reporter
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.sources.clothing import ClothingArchive
 from fashion16.training import category_training
 from fashion16.training.category_training import CategorySettings

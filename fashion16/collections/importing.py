@@ -27,13 +27,21 @@ import numpy.typing as npt
 from fashion16.catalogue.catalogue import Catalogue
 from fashion16.catalogue.imports import SHOWN, ImportLog, ImportReport
 from fashion16.catalogue.rows import Came, ImportedItem
-from fashion16.collections.layout import check_name
+from fashion16.collections.layout import DEFAULT_COLLECTION, check_name
 from fashion16.collections.pictures import PictureStore
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
-from fashion16.errors import DamagedDataError, DataError, ImageError, MissingDataError
+from fashion16.collections.workspace import Workspace
+from fashion16.errors import CatalogueError, DamagedDataError, DataError, ImageError, MissingDataError
+from fashion16.files.atomic import replacing
 from fashion16.files.locks import only_one
 from fashion16.sources.clothing import ARCHIVE_URL, UNLABELLED
-from fashion16.sources.fashion_mnist import VALIDATION_SEED, VALIDATION_SIZE, download
+from fashion16.sources.fashion_mnist import (
+    CATEGORIES,
+    VALIDATION_SEED,
+    VALIDATION_SIZE,
+    FashionMNIST,
+    download,
+    find_fashion_mnist,
+)
 from fashion16.sources.local import open_heap
 from fashion16.sources.local_files import Refusal
 from fashion16.sources.mnist import IdxData
@@ -352,3 +360,43 @@ def fashion_mnist_splits(n: int = 70_000, n_test: int = 10_000) -> npt.NDArray[n
     chosen = np.random.default_rng(VALIDATION_SEED).choice(n - n_test, VALIDATION_SIZE, replace=False)
     splits[chosen] = "validation"
     return splits
+
+
+def import_fashion_mnist(workspace: Workspace, progress: Progress | None = None) -> int:
+    """Fill the collection `fashion-mnist`; returns how many items it has. Does nothing when it is filled.
+
+    Raises:
+        MissingDataError, DamagedDataError: the four original files cannot be had, or are not the originals.
+        WorkspaceError: the data folder may not be written.
+    """
+    name = DEFAULT_COLLECTION
+    with workspace.catalogue(name) as catalogue:
+        if workspace.has_pictures(name) and (count := catalogue.count()):
+            return count
+        data_set = FashionMNIST.read(find_fashion_mnist(workspace.downloads_folder, progress))
+        with replacing(workspace.pictures_file(name)) as partial, partial.open("wb") as file:
+            np.save(file, data_set.pictures)
+        if not catalogue.count():
+            total = len(data_set.labels)
+            try:
+                catalogue.add(_reported(fashion_mnist_items(data_set), total, progress))
+            except CatalogueError:
+                # another process was faster; anything else is a real error
+                if catalogue.count() != total:
+                    raise
+        return catalogue.count()
+
+
+def fashion_mnist_items(data_set: FashionMNIST) -> Iterator[ImportedItem]:
+    """A row for each picture, in order."""
+    splits = fashion_mnist_splits(len(data_set.labels))
+    for position, (picture, label, split) in enumerate(zip(data_set.pictures, data_set.labels, splits, strict=True)):
+        digest = hashlib.sha256(picture.tobytes()).hexdigest()
+        yield ImportedItem(position, digest, CATEGORIES[label], str(split), "fashion-mnist")
+
+
+def _reported(items: Iterable[ImportedItem], total: int, progress: Progress | None) -> Iterator[ImportedItem]:
+    for done, item in enumerate(items, start=1):
+        yield item
+        if progress and (done % 1000 == 0 or done == total):
+            progress(done, total)

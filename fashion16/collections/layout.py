@@ -23,6 +23,7 @@ from pathlib import Path
 
 from fashion16.errors import WorkspaceError
 
+DEFAULT_COLLECTION = "fashion-mnist"
 ROOT_VARIABLE = "FASHION16_HOME"
 DATABASE_VARIABLE = "FASHION16_DATABASE_URL"
 # a name is a folder, a file, a database schema and a part of an address
@@ -55,7 +56,7 @@ class Layout:
         Args:
             database_url: where the catalogues are kept; else FASHION16_DATABASE_URL, else SQLite files.
         """
-        here = Path(__file__).resolve().parent.parent
+        here = Path(__file__).resolve().parent.parent.parent
         self.root = (root or Path(os.environ.get(ROOT_VARIABLE) or here)).resolve()
         self.database_url = database_url or os.environ.get(DATABASE_VARIABLE) or None
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from fashion16 import jobs
 from fashion16.catalogue.database import Schemas
-from fashion16.collections.layout import NAME, TAKEN, Layout, check_name
+from fashion16.collections.layout import DEFAULT_COLLECTION, NAME, TAKEN, Layout, check_name
 from fashion16.collections.pack_files import CARD, PackCard
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import BusyError, DamagedDataError, WorkspaceError
 from fashion16.files import locks
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from fashion16.catalogue.catalogue import Catalogue
-from fashion16.catalogue.rows import ImportedItem
 from fashion16.collections.embeddings import embed_pictures
-from fashion16.collections.layout import ROOT_VARIABLE, Layout, check_name
+from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE, Layout, check_name
 from fashion16.collections.opened import Collection
 from fashion16.collections.pictures import ArrayPictures, PictureStore, StoredPictures
 from fashion16.errors import (
-    CatalogueError,
     DamagedIndexError,
     DataError,
     EncoderMismatchError,
@@ -24,7 +22,6 @@ from fashion16.errors import (
     MissingIndexError,
     WorkspaceError,
 )
-from fashion16.files.atomic import replacing
 from fashion16.files.locks import only_one
 from fashion16.search.encoder import Encoder, EncoderCard
 from fashion16.search.head import Head
@@ -32,11 +29,8 @@ from fashion16.search.index import CategoryIndex
 from fashion16.search.index_file import IndexHeader, read_index, settings_in, write_index
 from fashion16.search.references import References
 from fashion16.search.searcher import Searcher
-from fashion16.sources.fashion_mnist import FashionMNIST, find_fashion_mnist
 from fashion16.training.data import LabelledPictures
 from fashion16.types import Floats, Labels, Pixels, Progress
-
-DEFAULT_COLLECTION = "fashion-mnist"
 
 
 class Workspace(Layout):
@@ -80,30 +74,6 @@ class Workspace(Layout):
     def store(self, collection: str) -> PictureStore:
         """The collection's pictures as files."""
         return PictureStore(self.data_folder(collection), self.pack_folder(collection))
-
-    def import_fashion_mnist(self, progress: Progress | None = None) -> int:
-        """Fill the collection `fashion-mnist`; returns how many items it has. Does nothing when it is filled.
-
-        Raises:
-            MissingDataError, DamagedDataError: the four original files cannot be had, or are not the originals.
-            WorkspaceError: the data folder may not be written.
-        """
-        name = DEFAULT_COLLECTION
-        with self.catalogue(name) as catalogue:
-            if self.has_pictures(name) and (count := catalogue.count()):
-                return count
-            data_set = FashionMNIST.read(find_fashion_mnist(self.downloads_folder, progress))
-            with replacing(self.pictures_file(name)) as partial, partial.open("wb") as file:
-                np.save(file, data_set.pictures)
-            if not catalogue.count():
-                total = len(data_set.labels)
-                try:
-                    catalogue.add(_reported(data_set.items(), total, progress))
-                except CatalogueError:
-                    # another process was faster; anything else is a real error
-                    if catalogue.count() != total:
-                        raise
-            return catalogue.count()
 
     def pictures(self, collection: str) -> npt.NDArray[np.uint8]:
         """The collection's pictures, read from disk as they are used.
@@ -309,10 +279,3 @@ class Workspace(Layout):
         searcher = Searcher(encoder, head, index, header.side)
         pictures = self.store(collection) if self.has_files(collection) else ArrayPictures(self.pictures(collection))
         return Collection(collection, self.catalogue(collection), pictures, searcher, header.revision)
-
-
-def _reported(items: Iterable[ImportedItem], total: int, progress: Progress | None) -> Iterator[ImportedItem]:
-    for done, item in enumerate(items, start=1):
-        yield item
-        if progress and (done % 1000 == 0 or done == total):
-            progress(done, total)

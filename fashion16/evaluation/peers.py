@@ -1,4 +1,4 @@
-"""TODO"""
+"""What the comparison with other libraries has found, as the Metrics page shows it: points of recall and speed."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def pareto(points: pd.DataFrame) -> npt.NDArray[np.bool_]:
     recall, speed = points["recall"].to_numpy(), points["queries_per_second"].to_numpy()
     better = (recall[None] >= recall[:, None]) & (speed[None] >= speed[:, None])
     better &= (recall[None] > recall[:, None]) | (speed[None] > speed[:, None])
-    return ~better.any(axis=1)
+    beaten: npt.NDArray[np.bool_] = better.any(axis=1)
+    return ~beaten
 
 
 def own_front(points: pd.DataFrame, method: str) -> pd.DataFrame:

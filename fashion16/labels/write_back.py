@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fashion16.catalogue.imports import ImportLog
-from fashion16.collections.layout import check_name
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION, check_name
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import DataError, MissingDataError, WorkspaceError
 from fashion16.files.backup import USE_AN_EXPORT, NewFile, replace_keeping
 from fashion16.files.locks import only_one

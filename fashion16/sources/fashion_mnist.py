@@ -12,15 +12,12 @@ import shutil
 import subprocess
 import tempfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from fashion16.catalogue.rows import ImportedItem
-from fashion16.collections.importing import fashion_mnist_splits
 from fashion16.errors import DamagedDataError, MissingDataError
 from fashion16.sources.mnist import parse_idx
 from fashion16.types import Progress
@@ -106,13 +103,6 @@ class FashionMNIST:
             np.concatenate([train_pictures, test_pictures]),
             np.concatenate([train_labels, test_labels]),
         )
-
-    def items(self) -> Iterator[ImportedItem]:
-        """A row for each picture, in order."""
-        splits = fashion_mnist_splits(len(self.labels))
-        for position, (picture, label, split) in enumerate(zip(self.pictures, self.labels, splits, strict=True)):
-            digest = hashlib.sha256(picture.tobytes()).hexdigest()
-            yield ImportedItem(position, digest, CATEGORIES[label], str(split), "fashion-mnist")
 
 
 def find_fashion_mnist(cache: Path, progress: Progress | None = None) -> Path:

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Labelled pictures in memory, to train with."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.workspace import Workspace
 from fashion16.images import read_photo
 from fashion16.search.encoder import EncoderCard
 from fashion16.sources.clothing import ClothingArchive, ClothingPhoto

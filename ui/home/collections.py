@@ -10,9 +10,9 @@ import streamlit as st
 
 from fashion16.catalogue.imports import ImportLog
 from fashion16.collections import manage as holdings
-from fashion16.collections.layout import check_name
+from fashion16.collections.layout import DEFAULT_COLLECTION, check_name
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import Fashion16Error
 from fashion16.search.head import LEARNABLE
 from ui.shared import access, text

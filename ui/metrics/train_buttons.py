@@ -8,16 +8,15 @@ from pathlib import Path
 
 import streamlit as st
 
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
-from fashion16.errors import Fashion16Error
+from fashion16.collections.workspace import Workspace
 from fashion16.training import category_training, encoder_training
 from fashion16.training.category_training import CategorySettings
 from fashion16.training.encoder_training import EncoderSettings
 from fashion16.training.runs import Run
 from ui.shared import access
-from ui.shared import jobs as shelf
-from ui.shared.jobs import running, start_button
+from ui.shared.jobs import begin, running, start_button
 
 CNN, ENCODER = "Category network", "Encoder"
 NEEDED = ("tensorflow", "keras")
@@ -38,14 +37,6 @@ def offer(collection: Collection) -> None:
 def can_train() -> bool:
     """Whether what training needs is installed."""
     return all(find_spec(package) is not None for package in NEEDED)
-
-
-def begin(name: str, arguments: list[str]) -> None:
-    """Start a command for the collection (a callback)."""
-    try:
-        shelf.start(Workspace().job_folder(name), arguments)
-    except Fashion16Error as error:
-        st.toast(str(error), icon=":material/error:")
 
 
 def go_on(run: Run, collection: Collection) -> list[str] | None:

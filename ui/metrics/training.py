@@ -264,7 +264,7 @@ def _interrupted(collection: Collection, runs: Sequence[Run]) -> None:
                 or not train_buttons.can_train()
                 or jobs.running(collection.name) is not None,
                 help=None if arguments else train_buttons.NO_WAY_ON.get(run.kind),
-                on_click=train_buttons.begin,
+                on_click=jobs.begin,
                 args=(collection.name, arguments),
             )
 

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Charts of the Search page."""
 
 from __future__ import annotations
 

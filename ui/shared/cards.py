@@ -1,4 +1,4 @@
-"""TODO"""
+"""Cards: a figure with its title, unit and explanation."""
 
 from __future__ import annotations
 

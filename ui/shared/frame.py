@@ -9,9 +9,11 @@ import streamlit as st
 
 from fashion16 import jobs
 from fashion16.collections import manage
+from fashion16.collections.importing import import_fashion_mnist
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.opened import Collection
 from fashion16.collections.packing import unpack
-from fashion16.collections.workspace import DEFAULT_COLLECTION, Workspace
+from fashion16.collections.workspace import Workspace
 from fashion16.errors import Fashion16Error
 
 FIRST_VARIABLE = "FASHION16_COLLECTION"
@@ -126,7 +128,7 @@ def _prepare(workspace: Workspace, name: str) -> None:
     if name == DEFAULT_COLLECTION and not workspace.is_imported(name):
         text = "Setting up Fashion‑MNIST’s 70,000 pictures. This happens once."
         bar = st.progress(0.0, text)
-        workspace.import_fashion_mnist(lambda done, total: bar.progress(min(1.0, done / max(1, total)), text))
+        import_fashion_mnist(workspace, lambda done, total: bar.progress(min(1.0, done / max(1, total)), text))
         bar.empty()
     st.session_state[flag] = True
 

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Commands that run as processes of their own: starting, watching and stopping them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from fashion16.collections.workspace import Workspace
 from fashion16.errors import Fashion16Error
 from fashion16.jobs import JobState
 from fashion16.training.runs import Run
-from ui.metrics.train_buttons import begin
 from ui.shared import access, text
 
 
@@ -144,14 +143,15 @@ def _ended(workspace: Workspace, folder: Path, state: JobState) -> None:
             st.button("Open it", type="primary", key=f"open_{name}", on_click=_open_it, args=(folder,))
         elif state.was_cut_short and access.may_manage():
             again = list(state.arguments)
-            st.button("Go on", type="primary", key=f"again_{name}", on_click=_try, args=(folder, again))
+            st.button("Go on", type="primary", key=f"again_{name}", on_click=begin, args=(name, again))
         if access.may_manage():
             st.button("Dismiss", key=f"dismiss_{name}", on_click=_forget, args=(folder,))
 
 
-def _try(folder: Path, arguments: list[str]) -> None:
+def begin(name: str, arguments: list[str]) -> None:
+    """Start a command for the collection, or say why it cannot start (a callback)."""
     try:
-        start(folder, arguments)
+        start(Workspace().job_folder(name), arguments)
     except Fashion16Error as error:
         st.toast(str(error), icon=":material/error:")
 

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Foreign text in Markdown and HTML."""
 
 from __future__ import annotations
 

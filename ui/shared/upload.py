@@ -1,4 +1,4 @@
-"""TODO"""
+"""Uploaded files and photos as arrays."""
 
 from __future__ import annotations
 
