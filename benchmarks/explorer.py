@@ -11,7 +11,7 @@ from time import perf_counter, process_time
 
 import numpy as np
 
-from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.embeddings import labelled_embeddings
 from fashion16.collections.workspace import Workspace
 from fashion16.explore import buckets
 from fashion16.search.encoder import EncoderCard
@@ -31,7 +31,7 @@ def main() -> None:
     """Print a row for each view: the first redraw, the median of the next ones, and what goes to the browser."""
     workspace = Workspace()
     digest = EncoderCard.read(workspace.encoder_folder / "encoder.json").digest
-    today, embeddings, _ = workspace.labelled_embeddings(DEFAULT_COLLECTION, digest)
+    today, embeddings, _ = labelled_embeddings(workspace.collection(), digest)
     rng = np.random.default_rng(16)
     rows = np.arange(ITEMS) % len(embeddings)
     many = embeddings[rows] + rng.normal(0, NOISE, (ITEMS, embeddings.shape[1])).astype(np.float32)

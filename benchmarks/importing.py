@@ -19,7 +19,6 @@ import numpy as np
 from PIL import Image
 
 from fashion16.collections.embeddings import embed_pictures
-from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.pictures import PictureStore, StoredPictures
 from fashion16.collections.workspace import Workspace
 from fashion16.images import to_network
@@ -68,7 +67,7 @@ def _embedding_against_encoder(folder: Path) -> None:
 
 def _small_pictures(folder: Path, home: Path) -> None:
     """Many small files in one folder, import alone, by the command, with its peak of memory."""
-    pictures = Workspace().pictures(DEFAULT_COLLECTION)
+    pictures = Workspace().collection().pictures()
     heap = folder / "small"
     heap.mkdir()
     for number in range(SMALL):

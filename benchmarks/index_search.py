@@ -11,7 +11,7 @@ from time import perf_counter
 import numpy as np
 
 from experiments.synthetic import SyntheticItems, measured_changes
-from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.embeddings import labelled_embeddings
 from fashion16.collections.workspace import Workspace
 from fashion16.search.encoder import Encoder
 from fashion16.search.hyperplanes import RandomHyperplanes
@@ -27,8 +27,8 @@ def main() -> None:
     """Print one table per question."""
     workspace = Workspace()
     encoder = Encoder(workspace.encoder_folder)
-    today, embeddings, side = workspace.labelled_embeddings(DEFAULT_COLLECTION, encoder.digest)
-    changes = measured_changes(encoder, workspace.rows(DEFAULT_COLLECTION), side=side)
+    today, embeddings, side = labelled_embeddings(workspace.collection(), encoder.digest)
+    changes = measured_changes(encoder, workspace.collection().rows(), side=side)
     collection_mean = embeddings.mean(axis=0)
 
     print(

@@ -17,8 +17,8 @@ from cleanlab.filter import find_label_issues as cleanlab_filter
 from cleanlab.rank import get_label_quality_scores as cleanlab_quality
 from threadpoolctl import threadpool_limits
 
+from fashion16.collections.embeddings import labelled_embeddings
 from fashion16.collections.importing import import_fashion_mnist
-from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.workspace import Workspace
 from fashion16.labels.issues import FOLDS, copies, deal, find_label_issues, nearest_others, out_of_sample
 from fashion16.search.encoder import EncoderCard
@@ -37,7 +37,7 @@ def main() -> None:
     workspace = Workspace()
     import_fashion_mnist(workspace)
     digest = EncoderCard.read(workspace.encoder_folder / "encoder.json").digest
-    today, embeddings, _ = workspace.labelled_embeddings(DEFAULT_COLLECTION, digest)
+    today, embeddings, _ = labelled_embeddings(workspace.collection(), digest)
     start = perf_counter()
     issues = find_label_issues(embeddings, today, digest)
     print(f"{len(issues):,} items as they are, in {perf_counter() - start:.0f} s")

@@ -44,8 +44,8 @@ def main() -> None:
         home = Path(scratch)
         shutil.copytree(workspace.root / "models", home / "models")
         shutil.copytree(workspace.root / "indexes", home / "indexes")
-        shutil.copytree(workspace.data_folder(DEFAULT_COLLECTION), home / "data" / DEFAULT_COLLECTION)
-        issues.rank(Workspace(home), DEFAULT_COLLECTION)
+        shutil.copytree(workspace.collection().data_folder, home / "data" / DEFAULT_COLLECTION)
+        issues.rank(Workspace(home).collection())
         with Server(home, home / "log", FASHION16_MANAGE="1") as server, sync_playwright() as running:
             browser = running.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_FLAGS))
             page = browser.new_page(viewport={"width": 1400, "height": 1000})

@@ -20,10 +20,8 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
 try:
     if view == TRAINING:
         training.show(collection)  # a run under way says more than the news
-    elif view == PEERS:
-        peers.show()
     else:
         jobs.news(collection.name)
-        {QUALITY: quality.show, PAPER: paper.show, MAP: map_view.show}[str(view)](collection)
+        {QUALITY: quality.show, PAPER: paper.show, PEERS: peers.show, MAP: map_view.show}[str(view)](collection)
 except Fashion16Error as error:
     st.error(str(error), icon=":material/error:")

@@ -36,6 +36,7 @@ from experiments.paper.precision import (
 )
 from experiments.paper.searches import Gallery, ask, figures
 from experiments.synthetic import SyntheticItems, measured_changes
+from fashion16.collections.embeddings import labelled_embeddings
 from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.opened import Collection
 from fashion16.collections.workspace import Workspace
@@ -47,6 +48,7 @@ from fashion16.images import distort
 from fashion16.search.encoder import encode_all
 from fashion16.training import category_training
 from fashion16.training.category_training import CategorySettings
+from fashion16.training.data import labelled_pictures
 from fashion16.types import Floats, Progress
 
 VERSION = 1  # of the experiments: what another one found is measured anew
@@ -106,12 +108,12 @@ def reproduce(
     Raises:
         Fashion16Error: something that is measured is missing or does not fit.
     """
-    if workspace.has_files(collection):
+    if workspace.collection(collection).has_files():
         raise DataError(
             f"The paper's experiments are for gray pictures of one size; “{collection}” has photos. "
             f"Run them on {DEFAULT_COLLECTION}."
         )
-    workspace.pictures(collection)
+    workspace.collection(collection).pictures()
     opened = workspace.open(collection)
     try:
         work = _Work(workspace, opened, QUICK if quick else FULL, quick, step or (lambda name: None), progress)
@@ -214,13 +216,15 @@ class _Work:
 
     @cached_property
     def _labelled(self) -> tuple[Pictures, Any]:
-        today, embeddings, _ = self.workspace.labelled_embeddings(self.opened.name, self.opened.searcher.encoder.digest)
+        today, embeddings, _ = labelled_embeddings(
+            self.workspace.collection(self.opened.name), self.opened.searcher.encoder.digest
+        )
         return Pictures(today.ids, embeddings, today.labels), today.splits
 
     @property
     def _embeddings_from(self) -> str:
-        file = self.workspace.embeddings_file(
-            self.opened.name, self.opened.searcher.encoder.digest, self.opened.searcher.side
+        file = self.workspace.collection(self.opened.name).embeddings_file(
+            self.opened.searcher.encoder.digest, self.opened.searcher.side
         )
         return "float32" if file.is_file() else "the index, 16 bits a value"
 
@@ -251,7 +255,7 @@ class _Work:
     def _train(self) -> dict[str, Any]:
         self.say("training the category network")
         settings = CategorySettings()
-        data = self.workspace.labelled_pictures(self.opened.name)
+        data = labelled_pictures(self.workspace.collection(self.opened.name))
 
         def report(epoch: int, share: float, figures: dict[str, float]) -> None:
             if self.progress:

@@ -50,6 +50,8 @@ from experiments.paper.vector_figures import (
     head_figures,
     milliseconds_of,
 )
+from fashion16.collections.embeddings import labelled_embeddings
+from fashion16.collections.stored import StoredCollection
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import DataError
 from fashion16.evaluation.metrics import SEED
@@ -78,22 +80,22 @@ FULL = Sizes(10**9, 10**9, 10**9, 1000, 2000, 1500, 10_000, 1000, 6000, 200, cho
 QUICK = Sizes(1000, 200, 300, 100, 300, 200, 500, 60, 400, 10, choices=1)
 
 
-def _material(workspace: Workspace, collection: str, digest: str, sizes: Sizes) -> Material:
+def _material(stored: StoredCollection, digest: str, sizes: Sizes) -> Material:
     """The labelled pictures of a collection, at most so many of each split, drawn at random.
 
     Raises:
         DataError: the collection's pictures are not one array of gray ones, or a split is empty.
     """
-    if workspace.has_files(collection):
-        raise DataError(f"The SIFT experiment is for gray pictures of one size; “{collection}” has photos.")
-    pictures = workspace.pictures(collection)
-    today, embeddings, _ = workspace.labelled_embeddings(collection, digest)
+    if stored.has_files():
+        raise DataError(f"The SIFT experiment is for gray pictures of one size; “{stored.name}” has photos.")
+    pictures = stored.pictures()
+    today, embeddings, _ = labelled_embeddings(stored, digest)
     rng = np.random.default_rng(SEED)
     used = []
     for split in ("train", "validation", "test"):
         rows = np.flatnonzero(today.splits == split)
         if not len(rows):
-            raise DataError(f"“{collection}” has no labelled pictures in its {split} split, so nothing is measured.")
+            raise DataError(f"“{stored.name}” has no labelled pictures in its {split} split, so nothing is measured.")
         used.append(drawn(rows, getattr(sizes, split), rng))
     rows = np.concatenate(used)
     parts = np.split(np.arange(len(rows)), np.cumsum([len(part) for part in used])[:-1])
@@ -128,8 +130,8 @@ def run(
     version = open_cv().__version__
     sizes = QUICK if quick else FULL
     encoder = Encoder(workspace.encoder_folder)
-    material = _material(workspace, collection, encoder.digest, sizes)
-    side = workspace.side(collection, encoder.card)
+    material = _material(workspace.collection(collection), encoder.digest, sizes)
+    side = workspace.collection(collection).side(encoder.card)
     key: dict[str, Any] = {
         "version": VERSION,
         "opencv": version,

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments.synthetic import BLOCK, Ids, Labels, SyntheticItems, exact_neighbours, measured_changes
-from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.embeddings import labelled_embeddings
 from fashion16.collections.workspace import Workspace
 from fashion16.files.atomic import replacing
 from fashion16.images import distort
@@ -155,8 +155,8 @@ def prepared(workspace: Workspace, n: int, n_queries: int, folder: Path, say: Ca
 
     The queries are distorted copies of items: of real pictures, encoded anew, where the items are real.
     """
-    encoder, head = Encoder(workspace.encoder_folder), Head.read(workspace.head_file(DEFAULT_COLLECTION))
-    today, real, side = workspace.labelled_embeddings(DEFAULT_COLLECTION, encoder.digest)
+    encoder, head = Encoder(workspace.encoder_folder), Head.read(workspace.collection().head_file)
+    today, real, side = labelled_embeddings(workspace.collection(), encoder.digest)
     key = {
         "version": VERSION, "encoder": encoder.digest, "revision": today.revision, "n": n, "queries": n_queries,
         "real": len(real), "bits": N_BITS, "seed": SEED,
@@ -166,7 +166,7 @@ def prepared(workspace: Workspace, n: int, n_queries: int, folder: Path, say: Ca
         return Items(folder)
     card.unlink(missing_ok=True)
     say(f"{n:,} items are laid out")
-    pictures = workspace.rows(DEFAULT_COLLECTION)
+    pictures = workspace.collection().rows()
     if n <= len(real):
         rng = np.random.default_rng(16)
         rows = np.sort(rng.choice(len(real), n, replace=False))

@@ -11,14 +11,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from fashion16.catalogue.imports import ImportReport
-from fashion16.cli.index import build_index
+from fashion16.cli.index import build_visibly
 from fashion16.cli.options import CollectionArgument, CollectionOption
 from fashion16.cli.terminal import console, progress_bar
 from fashion16.collections import manage
 from fashion16.collections.importing import CLOTHING, Source, clothing_source, import_fashion_mnist, import_source
+from fashion16.collections.indexing import is_indexed
 from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.packing import pack as pack_collection
 from fashion16.collections.packing import unpack
+from fashion16.collections.stored import StoredCollection
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import Fashion16Error, SearchError
 from fashion16.search.head import LEARNABLE
@@ -54,15 +56,15 @@ def import_collection(
 
     Example: `fashion16 import my-shop --from pictures/`
     """
-    workspace = Workspace()
+    stored = Workspace().collection(name)
     if name == DEFAULT_COLLECTION and not (path or urls):
         with progress_bar("Importing") as progress:
-            count = import_fashion_mnist(workspace, progress)
+            count = import_fashion_mnist(stored, progress)
         console.print(f"{name}: {count:,} items")
         return
     if name == CLOTHING and not urls:
         with progress_bar("Fetching") as progress:
-            source = clothing_source(workspace, path, progress)
+            source = clothing_source(stored.layout, path, progress)
     elif not (path or urls):
         raise SearchError(
             f"No data set is called “{name}”. There are {DEFAULT_COLLECTION} and {CLOTHING}; to import your own "
@@ -70,13 +72,13 @@ def import_collection(
         )
     else:
         source = Source(path, urls, table, file_column, label_column, tuple(unlabelled or ()), allow_private)
-    unpack(workspace, name)
+    unpack(stored)
     with progress_bar("Fetching" if urls else "Importing", rate=True) as progress:
-        report = import_source(workspace, name, source, progress)
+        report = import_source(stored, source, progress)
     _print_report(name, report)
-    if index and (report.added or not workspace.is_indexed(name)):
-        build_index(workspace, name)
-        _print_small_labels(workspace, name)
+    if index and (report.added or not is_indexed(stored)):
+        build_visibly(stored)
+        _print_small_labels(stored)
 
 
 def list_collections() -> None:
@@ -88,19 +90,19 @@ def list_collections() -> None:
     table = Table("collection", "pictures", "labels", "unlabelled", "searchable")
     for name in manage.names(workspace):
         try:
-            table.add_row(name, *_figures(workspace, name))
+            table.add_row(name, *_figures(workspace.collection(name)))
         except Fashion16Error as error:  # one that is damaged must not hide the others
             table.add_row(name, "", "", "", escape(str(error)))
     console.print(table)
 
 
-def _figures(workspace: Workspace, name: str) -> tuple[str, str, str, str]:
-    unpack(workspace, name)
-    if not workspace.is_imported(name):
-        return "0", "", "", f"not yet: fashion16 import {name}"
-    with workspace.catalogue(name) as catalogue:
+def _figures(stored: StoredCollection) -> tuple[str, str, str, str]:
+    unpack(stored)
+    if not stored.is_imported():
+        return "0", "", "", f"not yet: fashion16 import {stored.name}"
+    with stored.catalogue() as catalogue:
         counts, n = catalogue.label_counts(), len(catalogue.active())
-    ready = "yes" if workspace.is_indexed(name) else f"not yet: fashion16 index {name}"
+    ready = "yes" if is_indexed(stored) else f"not yet: fashion16 index {stored.name}"
     return f"{n:,}", f"{len(counts):,}", f"{n - sum(counts.values()):,}", ready
 
 
@@ -112,7 +114,7 @@ def rename(
 
     Example: `fashion16 rename my-shop shop-2026`
     """
-    manage.rename(Workspace(), old, new)
+    manage.rename(Workspace().collection(old), new)
     console.print(f"{old} is now called {new}")
 
 
@@ -125,12 +127,12 @@ def remove(
     """
     workspace = Workspace()
     if not yes and name in manage.names(workspace):  # else holdings.remove says what is wrong
-        with workspace.catalogue(name) as catalogue:
+        with workspace.collection(name).catalogue() as catalogue:
             what = f"{catalogue.count():,} pictures and {catalogue.revision():,} corrections"
         typer.confirm(f"Remove “{name}” with {what}?", abort=True)
         if typer.prompt("This cannot be undone. Write its name to remove it") != name:
             raise typer.Abort
-    manage.remove(workspace, name)
+    manage.remove(workspace.collection(name))
     console.print(f"{name} is removed")
 
 
@@ -146,7 +148,7 @@ def pack(
     Example: `fashion16 pack my-shop --size 320`
     """
     with progress_bar("Packing", rate=True) as progress:
-        folder = pack_collection(Workspace(), name, size, to, progress)
+        folder = pack_collection(Workspace().collection(name), size, to, progress)
     n_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     console.print(f"{name}: {folder}, {n_bytes / 2**20:,.1f} MB", highlight=False)
 
@@ -169,8 +171,8 @@ def _print_report(name: str, report: ImportReport) -> None:
         )
 
 
-def _print_small_labels(workspace: Workspace, name: str) -> None:
-    with workspace.catalogue(name) as catalogue:
+def _print_small_labels(stored: StoredCollection) -> None:
+    with stored.catalogue() as catalogue:
         small = {label: n for label, n in catalogue.label_counts().items() if n < LEARNABLE}
     if small:
         shown = ", ".join(f"{escape(label)} ({n})" for label, n in list(small.items())[:10])
@@ -187,7 +189,7 @@ def doctor(collection: CollectionOption = DEFAULT_COLLECTION) -> None:
 
     well = True
     with progress_bar("Self-recall") as progress:
-        for finding in examine(Workspace(), collection, progress):
+        for finding in examine(Workspace().collection(collection), progress):
             well &= finding.well
             mark = "[green]ok[/]     " if finding.well else "[red]problem[/]"
             console.print(f"{mark} {finding.what}: {escape(finding.facts)}", highlight=False)

@@ -33,7 +33,7 @@ def evaluate(
     with ExitStack() as stack, bar() as shown:
         archive = stack.enter_context(ClothingArchive(photos, split)) if photos else None
         steps = Steps(shown)
-        report = measure(Workspace(), name, quick, archive, steps.begin, steps.progress)
+        report = measure(Workspace().collection(name), quick, archive, steps.begin, steps.progress)
     table = Table("figure", "value", "95 % interval", "sample")
     for what, figure in _figures(report):
         table.add_row(

@@ -13,11 +13,13 @@ from rich.table import Table
 
 from fashion16.cli.options import BitsOption, CollectionArgument, SeedOption
 from fashion16.cli.terminal import console, progress_bar
-from fashion16.collections.indexing import retune
+from fashion16.collections import embeddings
+from fashion16.collections.indexing import build_index, retune
 from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.opened import Collection
+from fashion16.collections.stored import StoredCollection
 from fashion16.collections.workspace import Workspace
 from fashion16.explore import map as collection_map
-from fashion16.search.encoder import Encoder
 from fashion16.search.index import CategoryIndex
 from fashion16.search.index_file import IndexSettings, read_index, settings_in
 from fashion16.search.partition import AUTOMATIC
@@ -52,11 +54,11 @@ def tune(
 
     Example: `fashion16 tune fashion-mnist --n-bits 256 --key-bits "Bag=9" --probes "Bag=12"`
     """
-    workspace = Workspace()
+    stored = Workspace().collection(name)
     bits, buckets = _numbers(key_bits or [], "--key-bits"), _numbers(probes or [], "--probes")
-    path = workspace.index_file(name)
+    path = stored.index_file
     if n_bits is not None or seed is not None or bits or buckets or auto:
-        with closing(workspace.open(name)) as opened:
+        with closing(Collection.open(stored)) as opened:
             present = opened.searcher.index.tunings
             wanted = dict.fromkeys(auto or [], AUTOMATIC)
             for category in [*bits, *buckets]:
@@ -66,7 +68,7 @@ def tune(
             for category, number in buckets.items():
                 wanted[category] = replace(wanted[category], n_probes=number)
             with progress_bar("Hashing") as progress:
-                retune(workspace, opened, n_bits, seed, wanted, progress)
+                retune(opened, n_bits, seed, wanted, progress)
     index, header = read_index(path)
     console.print(f"{name}: {len(index):,} items, {index.hyperplanes.n_bits} bits, seed {header.seed}", highlight=False)
     console.print(_table(index))
@@ -113,10 +115,10 @@ def embed(name: CollectionArgument = DEFAULT_COLLECTION) -> None:
 
     Example: `fashion16 embed fashion-mnist`
     """
-    workspace = Workspace()
-    encoder = Encoder(workspace.encoder_folder)
+    stored = Workspace().collection(name)
+    encoder = stored.encoder()
     with progress_bar("Encoding", rate=True) as progress:
-        path = workspace.embed(name, encoder, progress)
+        path = embeddings.embed(stored, encoder, progress)
     console.print(f"{name}: embeddings in {path}")
 
 
@@ -131,7 +133,7 @@ def index(
 
     Example: `fashion16 index fashion-mnist --n-bits 256`
     """
-    build_index(Workspace(), name, n_bits, seed)
+    build_visibly(Workspace().collection(name), n_bits, seed)
 
 
 def make_map(name: CollectionArgument = DEFAULT_COLLECTION) -> None:
@@ -139,19 +141,19 @@ def make_map(name: CollectionArgument = DEFAULT_COLLECTION) -> None:
 
     Example: `fashion16 map fashion-mnist`
     """
-    workspace = Workspace()
+    stored = Workspace().collection(name)
     with progress_bar("Drawing the map") as progress:
-        made = collection_map.make(workspace, name, progress)
-    console.print(f"{name}: {len(made):,} pictures in {workspace.map_file(name)}", highlight=False, soft_wrap=True)
+        made = collection_map.make(stored, progress)
+    console.print(f"{name}: {len(made):,} pictures in {stored.map_file}", highlight=False, soft_wrap=True)
 
 
-def build_index(workspace: Workspace, name: str, n_bits: int | None = None, seed: int | None = None) -> None:
+def build_visibly(stored: StoredCollection, n_bits: int | None = None, seed: int | None = None) -> None:
     """Build a collection's head and index in view of the user; what was chosen for the index is kept, and said."""
-    before = settings_in(workspace.index_file(name))
+    before = settings_in(stored.index_file)
     with progress_bar("Encoding", rate=True) as progress:
-        head, built = workspace.build_index(name, n_bits, seed, progress)
+        head, built = build_index(stored, n_bits, seed, progress)
     bits = built.hyperplanes.n_bits
-    console.print(f"{name}: {len(built):,} items in {len(head.categories)} categories, {bits} bits")
+    console.print(f"{stored.name}: {len(built):,} items in {len(head.categories)} categories, {bits} bits")
     if kept := _kept(before, n_bits, seed):
         console.print(f"Kept as chosen: {escape('; '.join(kept))}", highlight=False, soft_wrap=True)
 

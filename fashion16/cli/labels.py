@@ -47,11 +47,11 @@ def rank_labels(name: CollectionArgument = DEFAULT_COLLECTION) -> None:
 
     Example: `fashion16 label-issues my-shop`
     """
-    workspace = Workspace()
+    stored = Workspace().collection(name)
     with progress_bar("Ranking") as progress:
-        issues = suspicion.rank(workspace, name, progress)
+        issues = suspicion.rank(stored, progress)
     table = Table("id", "label", "suggested", "probability", "file")
-    with workspace.catalogue(name) as catalogue:
+    with stored.catalogue() as catalogue:
         files = {item.id: item.source for item in catalogue.items([int(i) for i in issues.ids[:SHOWN]])}
     for row in range(min(SHOWN, len(issues.ids))):
         item_id = int(issues.ids[row])
@@ -73,9 +73,9 @@ def refit(
 
     Example: `fashion16 refit my-shop --swap`
     """
-    workspace = Workspace()
+    stored = Workspace().collection(name)
     with progress_bar("Encoding", rate=True) as progress:
-        made = refitting.refit(workspace, name, progress)
+        made = refitting.refit(stored, progress)
     table = Table("head", "labels at revision", "accuracy, validation split", "95 % interval", "sample")
     for which, measured in (("present", made.before), ("candidate", made.after)):
         table.add_row(which, *_figures(measured))
@@ -83,7 +83,7 @@ def refit(
     if made.note:
         console.print(made.note, highlight=False)
     if swap:
-        refitting.swap(workspace, name)
+        refitting.swap(stored)
         console.print(f"{name}: the candidate is the head now")
     else:
         console.print(f"Use it with: fashion16 refit {name} --swap, or on the Correct labels page", highlight=False)
@@ -94,7 +94,7 @@ def write_back(name: CollectionArgument = DEFAULT_COLLECTION, dry_run: DryRun = 
 
     Example: `fashion16 write-back my-shop --dry-run`
     """
-    for done in writing.write_back(Workspace(), name, dry_run=dry_run):
+    for done in writing.write_back(Workspace().collection(name), dry_run=dry_run):
         console.print(escape(writing.words(done, dry_run)), highlight=False, soft_wrap=True)
 
 
@@ -113,7 +113,7 @@ def export(
     if write is None:
         kinds = ", ".join(suffix for kind, suffix in WRITERS if kind is what)
         raise SearchError(f"{what} can be written to files that end in {kinds}, not in “{path.suffix}”.")
-    with Workspace().catalogue(name) as catalogue:
+    with Workspace().collection(name).catalogue() as catalogue:
         console.print(f"{name}: {write(catalogue, path):,} rows in {path}", highlight=False)
 
 
@@ -128,7 +128,9 @@ def import_corrections(
 
     Example: `fashion16 import-corrections corrections.csv -c my-shop --dry-run`
     """
-    report = correction_import.import_corrections(Workspace(), name, path, getpass.getuser(), dry_run=dry_run)
+    report = correction_import.import_corrections(
+        Workspace().collection(name), path, getpass.getuser(), dry_run=dry_run
+    )
     for line in report.lines():
         console.print(escape(line), highlight=False, soft_wrap=True)
 

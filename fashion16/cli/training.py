@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from fashion16.cli.index import build_index
+from fashion16.cli.index import build_visibly
 from fashion16.cli.options import CollectionArgument, PhotosOption, SplitOption
 from fashion16.cli.terminal import bar, console, errors, progress_bar, reporter
 from fashion16.collections.layout import DEFAULT_COLLECTION
@@ -18,6 +18,7 @@ from fashion16.collections.workspace import Workspace
 from fashion16.sources.clothing import ClothingArchive
 from fashion16.training import category_training
 from fashion16.training.category_training import CategorySettings
+from fashion16.training.data import labelled_pictures
 from fashion16.training.encoder_training import EncoderSettings
 from fashion16.training.fitting import Report
 
@@ -67,7 +68,7 @@ def train_category_cnn(
     settings = CategorySettings(epochs=epochs, seed=seed)
     workspace = Workspace()
     with _epochs(epochs) as report:
-        data = workspace.labelled_pictures(name)
+        data = labelled_pictures(workspace.collection(name))
         run = category_training.train_category_cnn(data, workspace.runs_folder, settings, fresh, report)
     result = run.result
     console.print(
@@ -114,7 +115,7 @@ def train_encoder(
             highlight=False,
         )
         _export_encoder(workspace, archive)
-    build_index(workspace, DEFAULT_COLLECTION)
+    build_visibly(workspace.collection())
 
 
 @contextmanager

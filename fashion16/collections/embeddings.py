@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from fashion16.errors import WorkspaceError
+from fashion16.collections.stored import StoredCollection
+from fashion16.errors import DamagedIndexError, DataError, EncoderMismatchError, MissingIndexError, WorkspaceError
 from fashion16.files.atomic import replacing
 from fashion16.images import to_network
-from fashion16.search.encoder import BATCH, EncodesPictures, encode_stream
-from fashion16.types import Pixels, Progress
+from fashion16.search.encoder import BATCH, Encoder, EncodesPictures, encode_stream
+from fashion16.search.index_file import read_index
+from fashion16.types import Floats, Ids, Labels, Pixels, Progress
 
 CHUNK = 256  # pictures after which an interrupted run can go on
 AHEAD = 3  # batches that are decoded while the network is busy with one
@@ -121,3 +123,82 @@ def _read(path: Path, n: int) -> Rows | None:
     except (OSError, ValueError):
         return None
     return rows if len(rows) <= n else None
+
+
+def embed(stored: StoredCollection, encoder: Encoder, progress: Progress | None = None) -> Path:
+    """Encode all pictures of the collection that are not encoded yet; an interrupted run goes on where it was.
+
+    Returns the file of embeddings, float32, one row a picture.
+
+    Raises:
+        DataError: there are no pictures, or one is missing.
+        WorkspaceError: the folder may not be written, or the disk is full.
+    """
+    side = stored.side(encoder.card)
+    path = stored.embeddings_file(encoder.digest, side)
+    rows = stored.rows()
+    if not len(rows):
+        raise DataError(f"“{stored.name}” has no pictures yet. Import some.")
+    embed_pictures(rows, side, encoder, path, progress)
+    return path
+
+
+def stored_embeddings(stored: StoredCollection, encoder_digest: str) -> tuple[Ids, Floats, int]:
+    """Ids (n,), embeddings (n, d) and the pictures' side, without a pass of the network.
+
+    From the file that `embed` wrote, else from the index, which keeps them in 16 bits a value.
+
+    Raises:
+        IndexFileError: neither is there, or the index is damaged or was made with another encoder.
+        DataError: the file is damaged.
+    """
+    card = stored.card
+    if stored.has_pictures() and (path := stored.embeddings_file(encoder_digest, side := stored.side(card))).is_file():
+        try:
+            rows: Floats = np.load(path)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{path} is damaged. Remove it, and make it again with: fashion16 index {stored.name}"
+            ) from error
+        with stored.catalogue() as catalogue:
+            today = catalogue.active()
+        today = today.of(today.rows < len(rows))
+        return today.ids, rows[today.rows], side
+    index, header = read_index(stored.index_file, encoder_digest)
+    ids = np.sort(np.concatenate([partition.ids for partition in index.partitions.values()]))
+    return ids, index.embeddings(ids), header.side
+
+
+def active_embeddings(stored: StoredCollection, encoder_digest: str) -> tuple[Labels, Floats, int]:
+    """The stored embeddings (n, d) beside today's labels, row by row, and the pictures' side.
+
+    Items without an embedding are left out. Raises what `stored_embeddings` raises.
+    """
+    ids, embeddings, side = stored_embeddings(stored, encoder_digest)
+    with stored.catalogue() as catalogue:
+        today = catalogue.active()
+    _, rows, at = np.intersect1d(ids, today.ids, return_indices=True)
+    return today.of(at), embeddings[rows], side
+
+
+def labelled_embeddings(stored: StoredCollection, encoder_digest: str) -> tuple[Labels, Floats, int]:
+    """What `active_embeddings` returns, less the items without a label."""
+    today, embeddings, side = active_embeddings(stored, encoder_digest)
+    return today.labelled, embeddings[today.labels != ""], side
+
+
+def encoded(stored: StoredCollection, digest: str, progress: Progress | None) -> tuple[Labels, Floats, int]:
+    """All active items, their embeddings (n, d) and their side; those that have none yet are encoded.
+
+    Raises:
+        DataError: the collection is not imported.
+    """
+    try:
+        found = active_embeddings(stored, digest)
+        with stored.catalogue() as catalogue:
+            if len(found[0]) == len(catalogue.active()):
+                return found
+    except (MissingIndexError, DamagedIndexError, EncoderMismatchError):
+        pass  # there is nothing to be had without a pass of the network
+    embed(stored, stored.encoder(), progress)
+    return active_embeddings(stored, digest)

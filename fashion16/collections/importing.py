@@ -27,12 +27,11 @@ import numpy.typing as npt
 from fashion16.catalogue.catalogue import Catalogue
 from fashion16.catalogue.imports import SHOWN, ImportLog, ImportReport
 from fashion16.catalogue.rows import Came, ImportedItem
-from fashion16.collections.layout import DEFAULT_COLLECTION, check_name
+from fashion16.collections.layout import DEFAULT_COLLECTION, Layout
 from fashion16.collections.pictures import PictureStore
-from fashion16.collections.workspace import Workspace
+from fashion16.collections.stored import StoredCollection
 from fashion16.errors import CatalogueError, DamagedDataError, DataError, ImageError, MissingDataError
 from fashion16.files.atomic import replacing
-from fashion16.files.locks import only_one
 from fashion16.sources.clothing import ARCHIVE_URL, UNLABELLED
 from fashion16.sources.fashion_mnist import (
     CATEGORIES,
@@ -246,28 +245,27 @@ class Source:
         return {key: value for key, value in named.items() if value} | ({"urls": "yes"} if self.urls else {})
 
 
-def import_source(workspace: Workspace, name: str, source: Source, progress: Progress | None = None) -> ImportReport:
+def import_source(stored: StoredCollection, source: Source, progress: Progress | None = None) -> ImportReport:
     """Fill the collection with what is new in the source. An interrupted import is begun again by the same call.
 
     Raises:
-        WorkspaceError: no collection can be called so, or its folder may not be written.
+        WorkspaceError: its folder may not be written.
         BusyError: another import of the collection runs.
         DataError: the source as a whole cannot be used, or the collection is one array.
         CatalogueError: the database cannot be used.
     """
-    check_name(name)
-    if name == DEFAULT_COLLECTION:
-        raise DataError(f"“{name}” comes with Fashion-16, and none can be added to it. Choose another name.")
+    if stored.name == DEFAULT_COLLECTION:
+        raise DataError(f"“{stored.name}” comes with Fashion-16, and none can be added to it. Choose another name.")
     with ExitStack() as stack:
         # what cannot be opened leaves no trace of the collection
         opened = _open(source, stack)
         if not opened.total:
             raise DamagedDataError(f"{opened.location} holds no pictures.", opened.location)
-        stack.enter_context(only_one(workspace.import_lock(name)))
-        catalogue = stack.enter_context(workspace.catalogue(name))
+        stack.enter_context(stored.lock())
+        catalogue = stack.enter_context(stored.catalogue())
         log = ImportLog(catalogue)
         report = log.begin(str(opened.location), source.choices)
-        store = workspace.store(name)
+        store = stored.store()
         # an address is not asked again for what it gave already, unless that was lost
         known = catalogue.sources() if source.urls else {}
         fetched = {url for (url, _), had in known.items() if store.has_thumbnail(had.file, had.width, had.height)}
@@ -285,14 +283,14 @@ def import_source(workspace: Workspace, name: str, source: Source, progress: Pro
     return report
 
 
-def clothing_source(workspace: Workspace, path: Path | None, progress: Progress | None = None) -> Source:
+def clothing_source(layout: Layout, path: Path | None, progress: Progress | None = None) -> Source:
     """The public clothing dataset: its archive at `path`, else fetched once and kept.
 
     Raises:
         MissingDataError: it cannot be fetched.
     """
     if path is None:
-        path = workspace.downloads_folder / "clothing-dataset-master.zip"
+        path = layout.downloads_folder / "clothing-dataset-master.zip"
         if not path.is_file():
             try:
                 download(ARCHIVE_URL, path, None, progress)
@@ -362,19 +360,18 @@ def fashion_mnist_splits(n: int = 70_000, n_test: int = 10_000) -> npt.NDArray[n
     return splits
 
 
-def import_fashion_mnist(workspace: Workspace, progress: Progress | None = None) -> int:
+def import_fashion_mnist(stored: StoredCollection, progress: Progress | None = None) -> int:
     """Fill the collection `fashion-mnist`; returns how many items it has. Does nothing when it is filled.
 
     Raises:
         MissingDataError, DamagedDataError: the four original files cannot be had, or are not the originals.
         WorkspaceError: the data folder may not be written.
     """
-    name = DEFAULT_COLLECTION
-    with workspace.catalogue(name) as catalogue:
-        if workspace.has_pictures(name) and (count := catalogue.count()):
+    with stored.catalogue() as catalogue:
+        if stored.has_pictures() and (count := catalogue.count()):
             return count
-        data_set = FashionMNIST.read(find_fashion_mnist(workspace.downloads_folder, progress))
-        with replacing(workspace.pictures_file(name)) as partial, partial.open("wb") as file:
+        data_set = FashionMNIST.read(find_fashion_mnist(stored.layout.downloads_folder, progress))
+        with replacing(stored.pictures_file) as partial, partial.open("wb") as file:
             np.save(file, data_set.pictures)
         if not catalogue.count():
             total = len(data_set.labels)

@@ -1,4 +1,4 @@
-"""The index file brought up to today's labels, without fitting the head anew."""
+"""The head and the index file of a collection: built, written with today's labels, and tuned."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ from pathlib import Path
 
 import numpy as np
 
+from fashion16.collections.embeddings import active_embeddings, encoded
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import Workspace
-from fashion16.errors import BusyError, TuningError
+from fashion16.collections.stored import StoredCollection
+from fashion16.errors import BusyError, HeadError, IndexFileError, TuningError
 from fashion16.files.atomic import replacing
-from fashion16.files.locks import only_one
+from fashion16.search.head import Head
 from fashion16.search.index import CategoryIndex
-from fashion16.search.index_file import IndexHeader, IndexSettings, read_index, write_index
+from fashion16.search.index_file import IndexHeader, IndexSettings, read_index, settings_in, write_index
 from fashion16.search.partition import Tuning, key_bits_for
+from fashion16.search.references import References
 from fashion16.types import Floats, Ids, Progress
 
 Remake = Callable[[CategoryIndex, IndexHeader], tuple[CategoryIndex, IndexHeader]]
 
 
-def rewrite_index(workspace: Workspace, opened: Collection) -> int:
+def rewrite_index(opened: Collection) -> int:
     """Write the collection's index with today's labels; returns the revision that it stands at.
 
     What was chosen for the index stays. Raises what `remake_index` raises.
     """
-    return remake_index(workspace, opened, lambda index, header: (index, header))
+    return remake_index(opened, lambda index, header: (index, header))
 
 
-def remake_index(workspace: Workspace, opened: Collection, remake: Remake) -> int:
+def remake_index(opened: Collection, remake: Remake) -> int:
     """Write what is made of the collection's index with today's labels; returns the revision that it stands at.
 
     It begins with the index on disk, to which a later import may have added items that `opened` does not know, and
@@ -45,8 +47,8 @@ def remake_index(workspace: Workspace, opened: Collection, remake: Remake) -> in
         WorkspaceError: the folder may not be written, or the disk is full.
         CatalogueError: the database cannot be used.
     """
-    path = workspace.index_file(opened.name)
-    with only_one(workspace.import_lock(opened.name)), replacing(path) as partial:
+    path = opened.stored.index_file
+    with opened.stored.lock(), replacing(path) as partial:
         seen = _identity(path)
         index, header = read_index(path, opened.searcher.encoder.digest)
         today = opened.with_index(index, header.side, header.revision)
@@ -69,7 +71,6 @@ Tunings = Mapping[str, Tuning]
 
 
 def retune(
-    workspace: Workspace,
     opened: Collection,
     n_bits: int | None = None,
     seed: int | None = None,
@@ -102,7 +103,7 @@ def retune(
         names = np.array([name for name, part in index.partitions.items() for _ in range(len(part))], object)
         order = np.argsort(ids)  # the order in which `build_index` takes them, so that both make the same
         ids = ids[order]
-        embeddings = _embeddings(workspace, opened, index, ids, header.side)
+        embeddings = _embeddings(opened, index, ids, header.side)
         made.append(
             CategoryIndex.build(
                 embeddings, ids, names[order].astype(np.str_), wanted.n_bits, wanted.seed, wanted.tunings, progress
@@ -110,7 +111,7 @@ def retune(
         )
         return made[0], replace(header, seed=wanted.seed)
 
-    remake_index(workspace, opened, hashed_anew)
+    remake_index(opened, hashed_anew)
     return made[0]
 
 
@@ -140,10 +141,65 @@ def check(
     return wanted
 
 
-def _embeddings(workspace: Workspace, opened: Collection, index: CategoryIndex, ids: Ids, side: int) -> Floats:
+def _embeddings(opened: Collection, index: CategoryIndex, ids: Ids, side: int) -> Floats:
     """The embeddings (n, d) of these items, whose ids ascend, as exact as all of them are to be had."""
-    today, embeddings, its_side = workspace.active_embeddings(opened.name, opened.searcher.encoder.digest)
+    today, embeddings, its_side = active_embeddings(opened.stored, opened.searcher.encoder.digest)
     if its_side != side or not np.isin(ids, today.ids).all():
         return index.embeddings(ids)
     exact: Floats = embeddings[np.searchsorted(today.ids, ids)]
     return exact
+
+
+def build_index(
+    stored: StoredCollection,
+    n_bits: int | None = None,
+    seed: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[Head, CategoryIndex]:
+    """Fit the head on the training split and build the index of all items, with today's labels.
+
+    Pictures that this encoder has not seen yet, new ones or all after a change of encoder, are encoded first.
+    An item without a label lies in the category that the head predicts for it. What was pinned of a category
+    stays.
+
+    Args:
+        n_bits: bits of a code; None for as many as the present index has, or the recommended number.
+        seed: of the hyperplanes; None for that of the present index, or the recommended one.
+
+    Raises:
+        TuningError: the index cannot have these settings; nothing is changed.
+        HeadError: too few categories.
+        DataError: the collection is not imported.
+        BusyError: an import of it runs.
+        ForeignIndexError, NewerIndexError: another program's file lies where the index belongs.
+    """
+    if not stored.has_pictures():
+        stored.pictures()  # says what is not there; the lock would leave a trace
+    with stored.lock(), stored.catalogue():
+        chosen = settings_in(stored.index_file).changed(n_bits, seed)
+        chosen.check()
+        digest = stored.card.digest
+        today, embeddings, side = encoded(stored, digest, progress)
+        references = References.read(stored.layout.references_file, digest)
+        head = Head.of_collection(embeddings, today, digest, references)
+        names = today.labels.astype(object)
+        names[names == ""] = head.predict(embeddings[names == ""])
+        index = CategoryIndex.build(
+            embeddings, today.ids, names.astype(np.str_), chosen.n_bits, chosen.seed, chosen.tunings
+        )
+        head.write(stored.head_file)
+        write_index(stored.index_file, index, IndexHeader(digest, side, today.revision, chosen.seed))
+        return head, index
+
+
+def is_indexed(stored: StoredCollection) -> bool:
+    """Whether head and index are there, fit the encoder, and the index holds every active item."""
+    try:
+        digest = stored.card.digest
+        index, _ = read_index(stored.index_file, digest)
+        fits = Head.read(stored.head_file).encoder_digest == digest
+    except (IndexFileError, HeadError):
+        return False
+    with stored.catalogue() as catalogue:
+        ids = catalogue.active().ids
+    return fits and len(index.known(ids)) == len(ids)

@@ -48,7 +48,7 @@ def check_name(name: str) -> str:
 
 
 class Layout:
-    """A folder with models, indexes and data. The only class that knows the names of files in it."""
+    """A folder with models, indexes and data: the names of the files in it that belong to no single collection."""
 
     def __init__(self, root: Path | None = None, database_url: str | None = None) -> None:
         """Open the workspace at `root`, else at FASHION16_HOME, else at the repository this file lies in.
@@ -66,6 +66,11 @@ class Layout:
         return self.root / "models" / "encoder"
 
     @property
+    def encoder_card(self) -> Path:
+        """The card of the served encoder."""
+        return self.encoder_folder / "encoder.json"
+
+    @property
     def runs_folder(self) -> Path:
         """Where training runs are kept."""
         return self.encoder_folder / "runs"
@@ -79,62 +84,6 @@ class Layout:
     def references_file(self) -> Path:
         """Embeddings of pictures of all kinds, to fit heads with."""
         return self.encoder_folder / "references.h5"
-
-    def head_file(self, collection: str) -> Path:
-        """The collection's softmax head."""
-        return self.root / "models" / collection / "head.h5"
-
-    def candidate_head_file(self, collection: str) -> Path:
-        """A head fitted with today's labels, until somebody decides between it and the present one."""
-        return self.root / "models" / collection / "head.candidate.h5"
-
-    def evaluation_file(self, collection: str) -> Path:
-        """What the last full evaluation of the collection found."""
-        return self.root / "models" / collection / "evaluation.json"
-
-    def predictions_file(self, collection: str) -> Path:
-        """What the head predicted for each test picture in that evaluation."""
-        return self.root / "models" / collection / "predictions.parquet"
-
-    def index_file(self, collection: str) -> Path:
-        """The collection's hash index."""
-        return self.root / "indexes" / f"{collection}.h5"
-
-    def data_folder(self, collection: str) -> Path:
-        """The collection's pictures and catalogue."""
-        return self.root / "data" / collection
-
-    def pictures_file(self, collection: str) -> Path:
-        """The collection's pictures as one array."""
-        return self.data_folder(collection) / "pictures.npy"
-
-    def embeddings_file(self, collection: str, encoder_digest: str, side: int) -> Path:
-        """The embeddings that one encoder made of the collection's pictures at this side."""
-        return self.data_folder(collection) / f"embeddings-{encoder_digest[:12]}-{side}.npy"
-
-    def label_issues_file(self, collection: str) -> Path:
-        """The ranking of the collection's labels by suspicion."""
-        return self.data_folder(collection) / "label-issues.h5"
-
-    def map_file(self, collection: str) -> Path:
-        """Where the collection's items lie on its map."""
-        return self.data_folder(collection) / "map.h5"
-
-    def selections_folder(self, collection: str) -> Path:
-        """Items that somebody picked on one page to look at on another."""
-        return self.data_folder(collection) / "selections"
-
-    def pack_folder(self, collection: str) -> Path:
-        """The collection as it was packed for sharing."""
-        return self.root / "packs" / collection
-
-    def import_lock(self, collection: str) -> Path:
-        """What an import of the collection holds while it runs."""
-        return self.data_folder(collection) / "import.lock"
-
-    def job_folder(self, collection: str) -> Path:
-        """What a process that the app started for the collection says of itself."""
-        return self.jobs_folder / collection
 
     @property
     def jobs_folder(self) -> Path:

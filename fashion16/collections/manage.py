@@ -11,20 +11,19 @@ from pathlib import Path
 
 from fashion16 import jobs
 from fashion16.catalogue.database import Schemas
-from fashion16.collections.layout import DEFAULT_COLLECTION, NAME, TAKEN, Layout, check_name
+from fashion16.collections.layout import DEFAULT_COLLECTION, NAME, TAKEN, Layout
 from fashion16.collections.pack_files import CARD, PackCard
-from fashion16.collections.workspace import Workspace
+from fashion16.collections.stored import StoredCollection
 from fashion16.errors import BusyError, DamagedDataError, WorkspaceError
-from fashion16.files import locks
 
 # any of these in its folder, and a collection can be opened, or its import goes on
 SIGNS = ("catalogue.sqlite", "pictures.npy", "thumbnails")
 
 
-def names(workspace: Layout) -> list[str]:
+def names(layout: Layout) -> list[str]:
     """Every collection that can be opened or whose import can go on, in order of name."""
     found = {DEFAULT_COLLECTION}
-    for folder, signs in ((workspace.root / "data", SIGNS), (workspace.root / "packs", (CARD,))):
+    for folder, signs in ((layout.root / "data", SIGNS), (layout.root / "packs", (CARD,))):
         with suppress(OSError):  # there is none yet
             for name in os.listdir(folder):
                 if NAME.fullmatch(name) and name not in TAKEN and any(os.path.exists(folder / name / s) for s in signs):
@@ -32,7 +31,7 @@ def names(workspace: Layout) -> list[str]:
     return sorted(found)
 
 
-def remove(workspace: Workspace, name: str) -> None:
+def remove(stored: StoredCollection) -> None:
     """Remove the collection: pictures, catalogue, pack, head, index, and what is known of its jobs.
 
     It leaves the list first. Cut short, the same call removes what is left.
@@ -42,13 +41,14 @@ def remove(workspace: Workspace, name: str) -> None:
         BusyError: something is being done with it.
         CatalogueError: the database cannot be used, or other tables than ours are in the collection's schema.
     """
-    _check_changeable(name)
-    data, pack, *others = _parts(workspace, name)
+    _check_changeable(stored)
+    name = stored.name
+    data, pack, *others = _parts(stored)
     hidden = [(path, path.with_name(f".{name}.removed")) for path in (data, pack)]
-    with _held(workspace, name), _schemas(workspace) as schemas:
+    with _held(stored), _schemas(stored.layout) as schemas:
         has_schema = schemas is not None and schemas.has(name)
         if not has_schema and not any(map(os.path.lexists, (data, pack, *others, *(to for _, to in hidden)))):
-            raise _unknown(workspace, name)
+            raise _unknown(stored)
         with _own_errors(data):
             for path, to in hidden:
                 if os.path.lexists(path):
@@ -60,7 +60,7 @@ def remove(workspace: Workspace, name: str) -> None:
                 _delete(path)
 
 
-def rename(workspace: Workspace, old: str, new: str) -> None:
+def rename(stored: StoredCollection, new: str) -> None:
     """Give the collection another name. Cut short, the same call goes on.
 
     Raises:
@@ -69,15 +69,15 @@ def rename(workspace: Workspace, old: str, new: str) -> None:
         BusyError: something is being done with it.
         CatalogueError: the database cannot be used, or other tables than ours are in the collection's schema.
     """
-    _check_changeable(old)
-    check_name(new)
-    pairs = list(zip(_parts(workspace, old), _parts(workspace, new), strict=True))
-    begun = workspace.root / "data" / f".{old}.{new}.renaming"
-    with _held(workspace, old), _schemas(workspace) as schemas:
+    _check_changeable(stored)
+    old, renamed = stored.name, StoredCollection(stored.layout, new)
+    pairs = list(zip(_parts(stored), _parts(renamed), strict=True))
+    begun = stored.layout.root / "data" / f".{old}.{new}.renaming"
+    with _held(stored), _schemas(stored.layout) as schemas:
         has_schema = schemas is not None and schemas.has(old)
         if not begun.exists():
             if not has_schema and not any(os.path.lexists(path) for path, _ in pairs):
-                raise _unknown(workspace, old)
+                raise _unknown(stored)
             if (
                 new == DEFAULT_COLLECTION
                 or any(os.path.lexists(path) for _, path in pairs)
@@ -93,31 +93,31 @@ def rename(workspace: Workspace, old: str, new: str) -> None:
                 if os.path.lexists(path):
                     path.rename(to)
             with suppress(DamagedDataError):  # it is called by its folder all the same
-                card = workspace.pack_folder(new) / CARD
+                card = renamed.pack_folder / CARD
                 replace(PackCard.read(card), name=new).write(card)
             begun.unlink()
 
 
-def _check_changeable(name: str) -> None:
-    if check_name(name) == DEFAULT_COLLECTION:
-        raise WorkspaceError(f"“{name}” comes with Fashion-16 and stays.", Path(name))
+def _check_changeable(stored: StoredCollection) -> None:
+    if stored.name == DEFAULT_COLLECTION:
+        raise WorkspaceError(f"“{stored.name}” comes with Fashion-16 and stays.", Path(stored.name))
 
 
-def _unknown(workspace: Workspace, name: str) -> WorkspaceError:
+def _unknown(stored: StoredCollection) -> WorkspaceError:
     return WorkspaceError(
-        f"There is no collection called “{name}”. There are: {', '.join(names(workspace))}.",
-        workspace.data_folder(name),
+        f"There is no collection called “{stored.name}”. There are: {', '.join(names(stored.layout))}.",
+        stored.data_folder,
     )
 
 
-def _parts(workspace: Workspace, name: str) -> tuple[Path, ...]:
+def _parts(stored: StoredCollection) -> tuple[Path, ...]:
     """All that a collection has on disk, first its data and its pack."""
     return (
-        workspace.data_folder(name),
-        workspace.pack_folder(name),
-        workspace.index_file(name),
-        workspace.head_file(name).parent,
-        workspace.job_folder(name),
+        stored.data_folder,
+        stored.pack_folder,
+        stored.index_file,
+        stored.head_file.parent,
+        stored.job_folder,
     )
 
 
@@ -130,20 +130,20 @@ def _delete(path: Path) -> None:
 
 
 @contextmanager
-def _held(workspace: Workspace, name: str) -> Iterator[None]:
+def _held(stored: StoredCollection) -> Iterator[None]:
     """No import of the collection runs, or begins, in the block."""
-    job = jobs.state(workspace.job_folder(name))
+    job = jobs.state(stored.job_folder)
     if job and job.running:
         raise BusyError(
-            f"“{name}” is being worked on. Stop that, or wait until it has ended, and try again.",
-            workspace.data_folder(name),
+            f"“{stored.name}” is being worked on. Stop that, or wait until it has ended, and try again.",
+            stored.data_folder,
         )
-    lock = workspace.import_lock(name)
+    lock = stored.import_lock
     if not lock.parent.is_dir():  # a pack that was never opened: nobody imports into it
         yield
         return
     is_new, place = not lock.exists(), lock.resolve()
-    with locks.only_one(lock):
+    with stored.lock():
         try:
             yield
         finally:
@@ -165,9 +165,9 @@ def _own_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _schemas(workspace: Workspace) -> Iterator[Schemas | None]:
-    if workspace.database_url is None:
+def _schemas(layout: Layout) -> Iterator[Schemas | None]:
+    if layout.database_url is None:
         yield None
         return
-    with Schemas(workspace.database_url) as schemas:
+    with Schemas(layout.database_url) as schemas:
         yield schemas

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from time import monotonic
 from typing import Any, Protocol, TypeVar
@@ -14,10 +15,14 @@ import numpy.typing as npt
 
 from fashion16.catalogue.catalogue import Catalogue
 from fashion16.catalogue.rows import ACTIVE, Batch, Change, Correction, Item
-from fashion16.errors import DataError, ImageError
+from fashion16.collections.pictures import ArrayPictures
+from fashion16.collections.stored import StoredCollection
+from fashion16.errors import DataError, HeadError, ImageError
 from fashion16.images import encode_jpeg, to_data_uri
 from fashion16.search.encoder import encode_all
+from fashion16.search.head import Head
 from fashion16.search.index import CategoryIndex
+from fashion16.search.index_file import read_index
 from fashion16.search.searcher import Answer, Classified, Result, Searcher
 from fashion16.types import Floats, Pixels
 
@@ -42,14 +47,15 @@ class Collection:
 
     def __init__(
         self,
-        name: str,
+        stored: StoredCollection,
         catalogue: Catalogue,
         pictures: Pictures,
         searcher: Searcher,
         index_revision: int,
     ) -> None:
-        self.name = name
+        self.stored = stored
         self.catalogue = catalogue
+        self._held = ExitStack()  # what `close` lets go of
         self.searcher = searcher
         self._pictures = pictures
         self.index_revision = index_revision  # of the index file
@@ -62,6 +68,33 @@ class Collection:
             # the catalogue was made anew since the index was written, so its history is not the index's
             self._move_all()
         self.refresh()
+
+    @classmethod
+    def open(cls, stored: StoredCollection) -> Collection:
+        """Everything a search needs, loaded and checked against each other.
+
+        Raises:
+            Fashion16Error: something is missing or does not fit; the message says which command mends it.
+        """
+        encoder = stored.encoder()
+        head = Head.read(stored.head_file)
+        if head.encoder_digest != encoder.digest:
+            raise HeadError(
+                f"The head of “{stored.name}” was fitted with another encoder. Make it again with: "
+                f"fashion16 index {stored.name}"
+            )
+        index, header = read_index(stored.index_file, encoder.digest)
+        searcher = Searcher(encoder, head, index, header.side)
+        pictures = stored.store() if stored.has_files() else ArrayPictures(stored.pictures())
+        with ExitStack() as stack:
+            collection = cls(stored, stack.enter_context(stored.catalogue()), pictures, searcher, header.revision)
+            collection._held = stack.pop_all()
+        return collection
+
+    @property
+    def name(self) -> str:
+        """The collection's name."""
+        return self.stored.name
 
     def correct(self, item_id: int, label: str, who: str, version: int, why: str = "") -> Correction:
         """Change a label in the catalogue and move the item in the index; see `Catalogue.correct`."""
@@ -99,7 +132,7 @@ class Collection:
     def with_index(self, index: CategoryIndex, side: int, revision: int) -> Collection:
         """The same collection with an index as it stood at a revision, brought up to date; the catalogue is shared."""
         searcher = replace(self.searcher, index=index, side=side)
-        return Collection(self.name, self.catalogue, self._pictures, searcher, revision)
+        return Collection(self.stored, self.catalogue, self._pictures, searcher, revision)
 
     @property
     def revision(self) -> int:
@@ -127,7 +160,7 @@ class Collection:
 
     def close(self) -> None:
         """Let go of the database."""
-        self.catalogue.close()
+        self._held.close()
 
     def classify(self, photo: Pixels) -> Classified:
         """The photo's embedding and categories."""

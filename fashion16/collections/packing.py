@@ -21,11 +21,10 @@ from pathlib import Path
 
 from fashion16.catalogue.catalogue import Catalogue
 from fashion16.catalogue.rows import Item
-from fashion16.collections.layout import check_name
 from fashion16.collections.opened import Collection
 from fashion16.collections.pack_files import CARD, TABLE, PackCard, read_pack, write_table
 from fashion16.collections.pictures import THUMBNAIL_SIDE, PictureStore, file_name, thumbnail_name
-from fashion16.collections.workspace import Workspace
+from fashion16.collections.stored import StoredCollection
 from fashion16.errors import (
     DamagedIndexError,
     DataError,
@@ -37,9 +36,7 @@ from fashion16.errors import (
     WorkspaceError,
 )
 from fashion16.files.atomic import replacing
-from fashion16.files.locks import only_one
 from fashion16.images import LOSSLESS_SIDE, decode_thumbnail, encode_jpeg, encode_thumbnail, read_picture
-from fashion16.search.encoder import EncoderCard
 from fashion16.search.head import Head
 from fashion16.search.index import CategoryIndex
 from fashion16.search.index_file import read_index, write_index
@@ -52,8 +49,7 @@ READ_BATCH = 1_000
 
 
 def pack(
-    workspace: Workspace,
-    name: str,
+    stored: StoredCollection,
     size: int = THUMBNAIL_SIDE,
     to: Path | None = None,
     progress: Progress | None = None,
@@ -68,29 +64,30 @@ def pack(
         DataError: a picture is missing or not indexed yet, or the size is none.
         WorkspaceError: the folder holds something else or may not be written, or the disk is full.
         BusyError: an import of the collection runs.
-        Fashion16Error: the collection cannot be opened; see `Workspace.open`.
+        Fashion16Error: the collection cannot be opened; see `Collection.open`.
     """
     if not SMALLEST <= size <= LARGEST:
         raise DataError(f"A pack's pictures have {SMALLEST} to {LARGEST:,} pixels a side, received {size:,}.")
-    target = (to or workspace.pack_folder(check_name(name))).resolve()
-    unpack(workspace, name)
-    if not workspace.is_imported(name):
+    name = stored.name
+    target = (to or stored.pack_folder).resolve()
+    unpack(stored)
+    if not stored.is_imported():
         raise DataError(f"“{name}” has no pictures yet. Import some.")
-    with only_one(workspace.import_lock(name)), closing(workspace.open(name)) as opened:
+    with stored.lock(), closing(Collection.open(stored)) as opened:
         revision = opened.catalogue.revision()
-        stored = {item.id: item for item in _all_items(opened.catalogue)}
-        items = [_as_file(item, opened) for item in stored.values()]
+        as_stored = {item.id: item for item in _all_items(opened.catalogue)}
+        items = [_as_file(item, opened) for item in as_stored.values()]
         active = [item for item in items if item.status == "active"]
         # opening applied the corrections; these are those that came between that and reading the items
         index, head = opened.searcher.index, opened.searcher.head
         _move_to_labels(index, active, name)
-        _, header = read_index(workspace.index_file(name))
-        store = workspace.store(name)
+        _, header = read_index(stored.index_file)
+        store = stored.store()
 
         def encoded(item: Item) -> bytes:
-            if stored[item.id].position is None:
+            if as_stored[item.id].position is None:
                 return _thumbnail(store, item, size)
-            return encode_thumbnail(opened.picture_of(stored[item.id]), size)
+            return encode_thumbnail(opened.picture_of(as_stored[item.id]), size)
 
         with _replacing_folder(target) as folder:
             write_table(folder / TABLE, items, name)
@@ -104,7 +101,7 @@ def pack(
     return target
 
 
-def unpack(workspace: Workspace, name: str, progress: Progress | None = None) -> int:
+def unpack(stored: StoredCollection, progress: Progress | None = None) -> int:
     """Fill an empty collection from its pack, and put back a head and an index that are missing or don't fit.
 
     Returns how many items it has restored: 0 where there is no pack, and where the collection has items already.
@@ -116,13 +113,13 @@ def unpack(workspace: Workspace, name: str, progress: Progress | None = None) ->
         CatalogueError: the database cannot be used.
         EncoderError: there is no encoder.
     """
-    folder = workspace.pack_folder(check_name(name))
+    folder = stored.pack_folder
     # what was packed from an array is opened from it where it is still there
-    if not (folder / CARD).is_file() or workspace.pictures_file(name).is_file():
+    if not (folder / CARD).is_file() or stored.pictures_file.is_file():
         return 0
-    digest = EncoderCard.read(workspace.encoder_folder / "encoder.json").digest
-    head, index = workspace.head_file(name), workspace.index_file(name)
-    with workspace.catalogue(name) as catalogue:
+    digest = stored.card.digest
+    head, index = stored.head_file, stored.index_file
+    with stored.catalogue() as catalogue:
         n = catalogue.count()
         if n and _head_fits(head, digest) and _index_fits(index, digest, n) is not False:
             return 0

@@ -17,15 +17,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fashion16.collections.embeddings import labelled_embeddings
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import Workspace
+from fashion16.collections.stored import StoredCollection
 from fashion16.errors import DataError
 from fashion16.estimate import Figure
 from fashion16.evaluation import metrics, speed
 from fashion16.evaluation.metrics import Ids
 from fashion16.evaluation.photos import measure_photos
 from fashion16.files.atomic import replacing
-from fashion16.search.encoder import EncoderCard, encode_all
+from fashion16.search.encoder import encode_all
 from fashion16.search.index import CategoryIndex
 from fashion16.sources.clothing import ClothingArchive
 from fashion16.types import Progress
@@ -50,8 +51,7 @@ PARTS = {
 
 
 def evaluate(
-    workspace: Workspace,
-    collection: str,
+    stored: StoredCollection,
     quick: bool = False,
     archive: ClothingArchive | None = None,
     step: Callable[[str], None] | None = None,
@@ -70,8 +70,8 @@ def evaluate(
     """
     say = step or (lambda name: None)
     sizes = QUICK if quick else FULL
-    head_digest = _sha256(workspace.head_file(collection))
-    opened = workspace.open(collection)
+    head_digest = _sha256(stored.head_file)
+    opened = Collection.open(stored)
     searcher = opened.searcher
     today = opened.catalogue.labels()
     rng = np.random.default_rng(metrics.SEED)
@@ -79,9 +79,9 @@ def evaluate(
     test = np.sort(rng.choice(test, min(sizes["test"], len(test)), replace=False))
 
     if not len(test):
-        raise DataError(f"“{collection}” has no labelled pictures in its test split, so nothing can be measured.")
+        raise DataError(f"“{stored.name}” has no labelled pictures in its test split, so nothing can be measured.")
     say("encoding the test pictures")
-    pictures = workspace.rows(collection)
+    pictures = stored.rows()
     given = metrics.counted((pictures[int(row)] for row in today.rows[test]), len(test), progress)
     embeddings = encode_all(searcher.encoder, given, searcher.side)
     say("categories")
@@ -107,46 +107,46 @@ def evaluate(
     some = rng.choice(len(test), min(sizes["instances"], len(test)), replace=False)
     report["instances"] = metrics.instance_retrieval(searcher, today.ids[test][some], opened.picture, progress)
     say("index against exact search")
-    known, stored, _ = workspace.labelled_embeddings(collection, searcher.encoder.digest)
+    known, encoded, _ = labelled_embeddings(stored, searcher.encoder.digest)
     queries = rng.choice(known.ids, min(sizes["recall"], len(known.ids)), replace=False)
-    exact = (queries, known.ids, stored, known.labels)
+    exact = (queries, known.ids, encoded, known.labels)
     report["index"] = metrics.index_recall(searcher.index, *exact, PROBES, progress)
     for n_bits in sorted({*BITS} - {searcher.index.hyperplanes.n_bits}):
         say(f"codes of {n_bits} bits")
-        other = CategoryIndex.build(stored, known.ids, known.labels, n_bits)
+        other = CategoryIndex.build(encoded, known.ids, known.labels, n_bits)
         report["index"] += metrics.index_recall(other, *exact, [None], progress)
     say("few labels")
     train = known.splits == "train"
     report["few_labels"] = metrics.small_data(
-        stored[train], known.labels[train], embeddings, today.labels[test], searcher.encoder.digest
+        encoded[train], known.labels[train], embeddings, today.labels[test], searcher.encoder.digest
     )
     say("speed")
     some = rng.choice(len(test), min(sizes["speed"], len(test)), replace=False)
     report["speed"] = speed.measure(searcher, today.ids[test][some], opened.picture, progress)
     if archive is None:
-        photos = _earlier_photos(workspace, collection, report)
+        photos = _earlier_photos(stored, report)
     else:
-        side = EncoderCard.read(workspace.encoder_folder / "encoder.json").side
+        side = stored.card.side
         photos = measure_photos(searcher.encoder, side, searcher.head, archive, quick, say)
     if photos:
         report["photos"] = photos
     opened.close()
     if not quick:
-        with replacing(workspace.predictions_file(collection)) as partial:
+        with replacing(stored.predictions_file) as partial:
             predicted.to_parquet(partial, index=False)
         # so that figures and predictions of two evaluations are never taken for one
-        report["predictions_digest"] = _sha256(workspace.predictions_file(collection))
+        report["predictions_digest"] = _sha256(stored.predictions_file)
     plain: dict[str, Any] = json.loads(json.dumps(report, default=_as_json))
     if not quick:
-        with replacing(workspace.evaluation_file(collection)) as partial:
+        with replacing(stored.evaluation_file) as partial:
             partial.write_text(json.dumps(plain, indent=1) + "\n")
     return plain
 
 
-def kept(workspace: Workspace, name: str) -> dict[str, Any] | None:
+def kept(stored: StoredCollection) -> dict[str, Any] | None:
     """What the last full evaluation of the collection found; None where there is none, or the file is damaged."""
     try:
-        report = json.loads(workspace.evaluation_file(name).read_text(encoding="utf-8"))
+        report = json.loads(stored.evaluation_file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(report, dict) or not all(isinstance(report.get(key), kind) for key, kind in PARTS.items()):
@@ -154,12 +154,12 @@ def kept(workspace: Workspace, name: str) -> dict[str, Any] | None:
     return report
 
 
-def predictions(workspace: Workspace, name: str) -> pd.DataFrame | None:
+def predictions(stored: StoredCollection) -> pd.DataFrame | None:
     """The predictions that the kept figures were counted from: id, label, predicted, confidence; a row a test picture.
 
     None where there are none, or those of another evaluation. `confused` picks from them.
     """
-    report, path = kept(workspace, name), workspace.predictions_file(name)
+    report, path = kept(stored), stored.predictions_file
     if report is None or not path.is_file() or _sha256(path) != report.get("predictions_digest"):
         return None
     return pd.read_parquet(path)
@@ -187,7 +187,7 @@ def index_facts(index: CategoryIndex) -> dict[str, Any]:
     }
 
 
-def freshness(workspace: Workspace, opened: Collection, report: dict[str, Any]) -> list[str]:
+def freshness(opened: Collection, report: dict[str, Any]) -> list[str]:
     """What has changed since a report was measured, a sentence each; none when it would be the same today."""
     news = []
     if report.get("encoder_digest") != opened.searcher.encoder.digest:
@@ -195,7 +195,7 @@ def freshness(workspace: Workspace, opened: Collection, report: dict[str, Any]) 
     if "head_digest" not in report or not isinstance(report.get("index_facts"), dict):
         news.append("These figures were measured by an older version of Fashion-16, which measured less.")
     else:
-        if report["head_digest"] != _sha256(workspace.head_file(opened.name)):
+        if report["head_digest"] != _sha256(opened.stored.head_file):
             news.append("The head has been fitted anew since.")
         news += _index_news(report["index_facts"], index_facts(opened.searcher.index))
     revision = report.get("label_revision")
@@ -230,9 +230,9 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def _earlier_photos(workspace: Workspace, collection: str, report: dict[str, Any]) -> dict[str, Any] | None:
+def _earlier_photos(stored: StoredCollection, report: dict[str, Any]) -> dict[str, Any] | None:
     """What an earlier evaluation found on photos, where it still holds: they are not always at hand."""
-    earlier = kept(workspace, collection)
+    earlier = kept(stored)
     if earlier is None:
         return None
     same = all(earlier[key] == report[key] for key in ("encoder_digest", "label_revision"))

@@ -10,7 +10,7 @@ from importlib import metadata
 import numpy as np
 
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import Workspace
+from fashion16.collections.stored import StoredCollection
 from fashion16.errors import Fashion16Error
 from fashion16.explore.health import lost_items
 from fashion16.search.head import LEARNABLE
@@ -28,11 +28,11 @@ class Finding:
     facts: str
 
 
-def examine(workspace: Workspace, collection: str, progress: Progress | None = None) -> Iterator[Finding]:
+def examine(stored: StoredCollection, progress: Progress | None = None) -> Iterator[Finding]:
     """Check versions, files, digests and self-recall, one finding at a time."""
     yield _versions()
     try:
-        opened = workspace.open(collection)
+        opened = Collection.open(stored)
     except Fashion16Error as error:
         yield Finding("collection", False, str(error))
         return

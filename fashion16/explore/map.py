@@ -16,10 +16,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from fashion16.collections.workspace import Workspace
+from fashion16.collections.embeddings import active_embeddings
+from fashion16.collections.stored import StoredCollection
 from fashion16.errors import DataError
 from fashion16.files import sealed
-from fashion16.search.encoder import EncoderCard
 from fashion16.types import Floats, Ids, Progress
 
 FORMAT = "fashion16-map"
@@ -126,7 +126,7 @@ def neighbour_map(embeddings: Floats, seed: int = SEED, progress: Progress | Non
     return places
 
 
-def make(workspace: Workspace, name: str, progress: Progress | None = None) -> CollectionMap:
+def make(stored: StoredCollection, progress: Progress | None = None) -> CollectionMap:
     """Make the t-SNE map of a collection, of 20,000 of its items where there are more, and keep it.
 
     Raises:
@@ -134,24 +134,20 @@ def make(workspace: Workspace, name: str, progress: Progress | None = None) -> C
         DataError: there is nothing to draw.
         WorkspaceError: the folder may not be written.
     """
-    digest = _digest(workspace)
-    today, embeddings, _ = workspace.active_embeddings(name, digest)
+    digest = stored.card.digest
+    today, embeddings, _ = active_embeddings(stored, digest)
     if not len(today):
-        raise DataError(f"“{name}” has no pictures to draw a map of. Import some.")
+        raise DataError(f"“{stored.name}” has no pictures to draw a map of. Import some.")
     ids = sample(today.ids, MOST)
     places = neighbour_map(embeddings[np.searchsorted(today.ids, ids)], progress=progress)
     made = CollectionMap(ids, places, T_SNE, digest)
-    made.write(workspace.map_file(name))
+    made.write(stored.map_file)
     return made
 
 
-def kept_map(workspace: Workspace, name: str) -> CollectionMap | None:
+def kept_map(stored: StoredCollection) -> CollectionMap | None:
     """The map that was kept; None where there is none, or one of another encoder."""
-    return CollectionMap.read(workspace.map_file(name), _digest(workspace))
-
-
-def _digest(workspace: Workspace) -> str:
-    return EncoderCard.read(workspace.encoder_folder / "encoder.json").digest
+    return CollectionMap.read(stored.map_file, stored.card.digest)
 
 
 def _components(embeddings: Floats, most: int) -> Floats:

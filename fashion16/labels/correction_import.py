@@ -19,8 +19,7 @@ from fashion16.catalogue import wording
 from fashion16.catalogue.catalogue import Catalogue
 from fashion16.catalogue.rows import ACTIVE, Change, Item
 from fashion16.catalogue.tables import SOME, items
-from fashion16.collections.layout import check_name
-from fashion16.collections.workspace import Workspace
+from fashion16.collections.stored import StoredCollection
 from fashion16.errors import DataError, LabelError
 from fashion16.labels.correction_files import StatedCorrection, read_corrections
 from fashion16.labels.exports import source_of
@@ -82,9 +81,7 @@ class CorrectionsReport:
         return told
 
 
-def import_corrections(
-    workspace: Workspace, name: str, path: Path, who: str, *, dry_run: bool = False
-) -> CorrectionsReport:
+def import_corrections(stored: StoredCollection, path: Path, who: str, *, dry_run: bool = False) -> CorrectionsReport:
     """Make the corrections in the file, as one batch by `who`, in the collection.
 
     Args:
@@ -96,10 +93,10 @@ def import_corrections(
         CatalogueError: the database cannot be used.
     """
     who = wording.who(who)
-    if not workspace.is_imported(check_name(name)):
-        raise DataError(f"“{name}” has no pictures yet. Import some.")
+    if not stored.is_imported():
+        raise DataError(f"“{stored.name}” has no pictures yet. Import some.")
     stated = read_corrections(path)
-    with workspace.catalogue(name) as catalogue:
+    with stored.catalogue() as catalogue:
         report, changes = _judged(catalogue, stated)
         if dry_run or not changes:
             return report

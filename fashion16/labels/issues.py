@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from fashion16.collections.workspace import Workspace
+from fashion16.collections.embeddings import labelled_embeddings
+from fashion16.collections.stored import StoredCollection
 from fashion16.errors import DataError
 from fashion16.files import sealed
-from fashion16.search.encoder import EncoderCard
 from fashion16.search.head import LEARNABLE, Head
 from fashion16.search.searcher import NEAR_DUPLICATE
 from fashion16.types import Floats, Ids, Labels, Progress, Rows
@@ -341,7 +341,7 @@ def _twins(similarities: Floats, nearest: Rows, given: Rows, score: Floats) -> R
     return np.where(twins.any(axis=1), nearest[np.arange(len(given)), twins.argmax(axis=1)], -1)
 
 
-def rank(workspace: Workspace, name: str, progress: Progress | None = None) -> LabelIssues:
+def rank(stored: StoredCollection, progress: Progress | None = None) -> LabelIssues:
     """Rank all labelled items of the collection by today's labels, and keep the ranking.
 
     Raises:
@@ -349,14 +349,14 @@ def rank(workspace: Workspace, name: str, progress: Progress | None = None) -> L
         DataError: there is nothing to rank.
         WorkspaceError: the folder may not be written.
     """
-    digest = EncoderCard.read(workspace.encoder_folder / "encoder.json").digest
-    today, embeddings, _ = workspace.labelled_embeddings(name, digest)
+    digest = stored.card.digest
+    today, embeddings, _ = labelled_embeddings(stored, digest)
     issues = find_label_issues(embeddings, today, digest, progress=progress)
-    issues.write(workspace.label_issues_file(name))
+    issues.write(stored.label_issues_file)
     return issues
 
 
-def kept(workspace: Workspace, name: str) -> LabelIssues | None:
+def kept(stored: StoredCollection) -> LabelIssues | None:
     """The ranking that was kept; None where there is none, or one of another encoder."""
-    digest = EncoderCard.read(workspace.encoder_folder / "encoder.json").digest
-    return LabelIssues.read(workspace.label_issues_file(name), digest)
+    digest = stored.card.digest
+    return LabelIssues.read(stored.label_issues_file, digest)

@@ -21,13 +21,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fashion16.collections.layout import check_name
-from fashion16.collections.workspace import Workspace
+from fashion16.collections.embeddings import encoded
+from fashion16.collections.stored import StoredCollection
 from fashion16.errors import DataError, HeadError, WorkspaceError
 from fashion16.estimate import Figure
 from fashion16.files.atomic import replacing
-from fashion16.files.locks import only_one
-from fashion16.search.encoder import EncoderCard
 from fashion16.search.head import Head
 from fashion16.search.index import CategoryIndex
 from fashion16.search.index_file import read_index, write_index
@@ -98,7 +96,7 @@ class Refit:
         return tuple(name for name in known if name not in self.after.categories)
 
 
-def refit(workspace: Workspace, name: str, progress: Progress | None = None) -> Refit:
+def refit(stored: StoredCollection, progress: Progress | None = None) -> Refit:
     """Fit a candidate on the training split with today's labels, and compare it with the present head.
 
     Search goes on with the present head. Pictures that are not encoded yet are encoded first; `progress` is theirs.
@@ -109,17 +107,19 @@ def refit(workspace: Workspace, name: str, progress: Progress | None = None) -> 
         BusyError: an import or another refit of it runs.
         HeadError: there is nothing to tell apart.
     """
-    if not workspace.is_imported(check_name(name)):
-        raise DataError(f"“{name}” is not there. Import it with: fashion16 import {name}")
-    with only_one(workspace.import_lock(name)):
-        digest = EncoderCard.read(workspace.encoder_folder / "encoder.json").digest
+    if not stored.is_imported():
+        raise DataError(f"“{stored.name}” is not there. Import it with: fashion16 import {stored.name}")
+    with stored.lock():
+        digest = stored.card.digest
         # before it is read: should it be replaced in between, the comparison is out of date at once
-        head_sha256 = _sha256(workspace.head_file(name))
-        present = _present(workspace.head_file(name), digest)
-        today, embeddings, _ = workspace.encoded(name, digest, progress)
-        candidate = Head.of_collection(embeddings, today, digest, References.read(workspace.references_file, digest))
+        head_sha256 = _sha256(stored.head_file)
+        present = _present(stored.head_file, digest)
+        today, embeddings, _ = encoded(stored, digest, progress)
+        candidate = Head.of_collection(
+            embeddings, today, digest, References.read(stored.layout.references_file, digest)
+        )
         compared = _compare(present, candidate, embeddings, today)
-        path = workspace.candidate_head_file(name)
+        path = stored.candidate_head_file
         candidate.write(path)
         made = Refit(
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -129,21 +129,21 @@ def refit(workspace: Workspace, name: str, progress: Progress | None = None) -> 
             **compared,
         )
         # last: without it, or with the one before, the candidate does not count
-        with replacing(_report_file(workspace, name)) as partial:
+        with replacing(_report_file(stored)) as partial:
             partial.write_text(json.dumps(asdict(made), indent=1) + "\n", encoding="utf-8")
     return made
 
 
-def pending(workspace: Workspace, name: str) -> Refit | None:
+def pending(stored: StoredCollection) -> Refit | None:
     """The candidate that waits for a decision; None where there is none, or it is out of date or damaged.
 
     Out of date: the encoder is another one, or the head has been made anew since.
     """
-    found = _read(_report_file(workspace, name))
-    return found if found and _still_fits(workspace, name, found) else None
+    found = _read(_report_file(stored))
+    return found if found and _still_fits(stored, found) else None
 
 
-def swap(workspace: Workspace, name: str) -> None:
+def swap(stored: StoredCollection) -> None:
     """Make the candidate the head. Killed at any moment, the old head stays or the new one is there.
 
     Pictures without a label lie in the index where the old head put them, so those for which the new one has another
@@ -155,37 +155,37 @@ def swap(workspace: Workspace, name: str) -> None:
         BusyError: an import or a refit of the collection runs.
         WorkspaceError: a folder may not be written, or the disk is full.
     """
-    path, report = workspace.candidate_head_file(check_name(name)), _report_file(workspace, name)
+    path, report = stored.candidate_head_file, _report_file(stored)
     if (found := _read(report)) is None:
-        raise HeadError(f"There is no new head for “{name}” to choose. Refit the head first.")
-    with only_one(workspace.import_lock(name)):
-        _check_fits(workspace, name, found)
+        raise HeadError(f"There is no new head for “{stored.name}” to choose. Refit the head first.")
+    with stored.lock():
+        _check_fits(stored, found)
         candidate = Head.read(path)
-        index_file = workspace.index_file(name)
+        index_file = stored.index_file
         index, header = read_index(index_file, found.encoder_digest)
-        if _move_unlabelled(workspace, name, index, candidate):
+        if _move_unlabelled(stored, index, candidate):
             with replacing(index_file) as partial:
                 write_index(partial, index, header)
                 # that took a while, and `fashion16 index` asks nobody
-                _check_fits(workspace, name, found)
+                _check_fits(stored, found)
         try:
-            os.replace(path, workspace.head_file(name))
+            os.replace(path, stored.head_file)
             report.unlink(missing_ok=True)
         except OSError as error:
             raise _not_written(path, error) from error
 
 
-def discard(workspace: Workspace, name: str) -> None:
+def discard(stored: StoredCollection) -> None:
     """Remove the candidate and what was said of it. Harmless where there is none.
 
     Raises:
         BusyError: an import or a refit of the collection runs.
         WorkspaceError: the folder may not be written.
     """
-    files = _report_file(workspace, check_name(name)), workspace.candidate_head_file(name)
+    files = _report_file(stored), stored.candidate_head_file
     if not any(os.path.lexists(file) for file in files):
         return
-    with only_one(workspace.import_lock(name)):
+    with stored.lock():
         for file in files:
             try:
                 file.unlink(missing_ok=True)
@@ -193,8 +193,8 @@ def discard(workspace: Workspace, name: str) -> None:
                 raise _not_written(file, error) from error
 
 
-def _report_file(workspace: Workspace, name: str) -> Path:
-    return workspace.candidate_head_file(name).with_name("refit.json")
+def _report_file(stored: StoredCollection) -> Path:
+    return stored.candidate_head_file.with_name("refit.json")
 
 
 def _present(path: Path, digest: str) -> Head | None:
@@ -241,12 +241,12 @@ def _measure(head: Head, hits: npt.NDArray[np.bool_], labels: npt.NDArray[np.str
     )
 
 
-def _move_unlabelled(workspace: Workspace, name: str, index: CategoryIndex, head: Head) -> bool:
+def _move_unlabelled(stored: StoredCollection, index: CategoryIndex, head: Head) -> bool:
     """Move the items without a label to the categories that the head predicts for them; whether any has moved.
 
     Labelled ones are left to who opens the index, which has a revision to go on from.
     """
-    with workspace.catalogue(name) as catalogue:
+    with stored.catalogue() as catalogue:
         today = catalogue.active()
     unlabelled = today.ids[today.labels == ""]
     moved = False
@@ -261,19 +261,19 @@ def _move_unlabelled(workspace: Workspace, name: str, index: CategoryIndex, head
     return moved
 
 
-def _check_fits(workspace: Workspace, name: str, found: Refit) -> None:
-    if not _still_fits(workspace, name, found):
+def _check_fits(stored: StoredCollection, found: Refit) -> None:
+    if not _still_fits(stored, found):
         raise HeadError(
-            f"The new head of “{name}” is out of date: the encoder or the present head has changed since it was "
+            f"The new head of “{stored.name}” is out of date: the encoder or the present head has changed since it was "
             "fitted, or its file is damaged. Refit the head."
         )
 
 
-def _still_fits(workspace: Workspace, name: str, found: Refit) -> bool:
+def _still_fits(stored: StoredCollection, found: Refit) -> bool:
     return (
-        _sha256(workspace.candidate_head_file(name)) == found.candidate_sha256
-        and _sha256(workspace.head_file(name)) == found.head_sha256
-        and EncoderCard.read(workspace.encoder_folder / "encoder.json").digest == found.encoder_digest
+        _sha256(stored.candidate_head_file) == found.candidate_sha256
+        and _sha256(stored.head_file) == found.head_sha256
+        and stored.card.digest == found.encoder_digest
     )
 
 

@@ -21,11 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fashion16.catalogue.imports import ImportLog
-from fashion16.collections.layout import DEFAULT_COLLECTION, check_name
-from fashion16.collections.workspace import Workspace
+from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.stored import StoredCollection
 from fashion16.errors import DataError, MissingDataError, WorkspaceError
 from fashion16.files.backup import USE_AN_EXPORT, NewFile, replace_keeping
-from fashion16.files.locks import only_one
 from fashion16.images import MAX_BYTES
 from fashion16.labels.changes import ChangedItems
 from fashion16.labels.write_back_mnist import COLUMNS, fashion_mnist_files, mnist_files
@@ -73,7 +72,7 @@ def words(done: WrittenBack, dry_run: bool = False) -> str:
     return f"{done.path}: {'would be ' if dry_run else ''}written{labels}{kept}."
 
 
-def write_back(workspace: Workspace, name: str, *, dry_run: bool = False) -> list[WrittenBack]:
+def write_back(stored: StoredCollection, *, dry_run: bool = False) -> list[WrittenBack]:
     """Write the changed labels of the collection to each of its sources.
 
     What cannot be done, because a source has gone or cannot hold a label, is a note, and the other sources are
@@ -87,22 +86,22 @@ def write_back(workspace: Workspace, name: str, *, dry_run: bool = False) -> lis
         BusyError: it is being imported or written back.
         CatalogueError: the database cannot be used.
     """
-    if not workspace.is_imported(check_name(name)):
-        raise DataError(f"“{name}” has no pictures yet. Import some.")
+    if not stored.is_imported():
+        raise DataError(f"“{stored.name}” has no pictures yet. Import some.")
     done: list[WrittenBack] = []
-    lock = nullcontext() if dry_run else only_one(workspace.import_lock(name))
-    with lock, workspace.catalogue(name) as catalogue:
+    lock = nullcontext() if dry_run else stored.lock()
+    with lock, stored.catalogue() as catalogue:
         changes = ChangedItems.of(catalogue)
-        if name == DEFAULT_COLLECTION:
-            folder = workspace.data_folder(name) / "corrected"
-            return _write(name, dry_run, lambda: fashion_mnist_files(catalogue, changes, folder))
+        if stored.name == DEFAULT_COLLECTION:
+            folder = stored.data_folder / "corrected"
+            return _write(stored.name, dry_run, lambda: fashion_mnist_files(catalogue, changes, folder))
         # where a source was imported twice, the last choice of columns counts
         choices_of = {
             (report.location, report.choices.get("table"), report.choices.get("urls")): report.choices
             for report in reversed(ImportLog(catalogue).reports())
         }
         for (location, *_), choices in choices_of.items():
-            source = _Source(Path(location), choices, workspace.jobs_folder, changes)
+            source = _Source(Path(location), choices, stored.layout.jobs_folder, changes)
             done += _write(location, dry_run, source.files)
     if lost := changes.lost():
         names = ", ".join(shown(item.source) for item in lost[:5]) + (", …" if len(lost) > 5 else "")

@@ -117,13 +117,16 @@ class LiteNetwork:
 class Encoder(LiteNetwork):
     """The served network: VGG-16 with its embedding, and the card that says what it is."""
 
-    def __init__(self, folder: Path) -> None:
-        """Load encoder.tflite and its card from `folder`.
+    def __init__(self, folder: Path, card: EncoderCard | None = None) -> None:
+        """Load encoder.tflite from `folder`.
+
+        Args:
+            card: its card, where it has been read already.
 
         Raises:
             EncoderError: a file is missing, damaged, or not the one that the card names.
         """
-        self.card = EncoderCard.read(folder / "encoder.json")
+        self.card = card or EncoderCard.read(folder / "encoder.json")
         path = folder / "encoder.tflite"
         try:
             data = path.read_bytes()

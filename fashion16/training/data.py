@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fashion16.collections.stored import StoredCollection
+
 
 @dataclass(frozen=True)
 class LabelledPictures:
@@ -27,3 +29,15 @@ class LabelledPictures:
     def of(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> LabelledPictures:
         """Those of these rows."""
         return LabelledPictures(self.pictures[rows], self.labels[rows], self.splits[rows], self.revision)
+
+
+def labelled_pictures(stored: StoredCollection) -> LabelledPictures:
+    """All labelled pictures of the collection in memory, with today's labels.
+
+    Raises:
+        DataError: the collection is not imported.
+    """
+    pictures = stored.pictures()
+    with stored.catalogue() as catalogue:
+        today = catalogue.labels()
+    return LabelledPictures(np.asarray(pictures[today.positions]), today.labels, today.splits, today.revision)

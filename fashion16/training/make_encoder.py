@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.workspace import Workspace
 from fashion16.images import read_photo
 from fashion16.search.encoder import EncoderCard
 from fashion16.sources.clothing import ClothingArchive, ClothingPhoto
-from fashion16.training.data import LabelledPictures
+from fashion16.training.data import LabelledPictures, labelled_pictures
 from fashion16.training.encoder_export import Parity, Sample, export_encoder
 from fashion16.training.encoder_training import EncoderSettings, read_photos, train_encoder
 from fashion16.training.fitting import Report
@@ -38,7 +37,7 @@ def data(workspace: Workspace, archive: ClothingArchive, progress: Progress | No
     Raises:
         DataError: the collection is not imported, or the archive is damaged.
     """
-    return EncoderData(workspace.labelled_pictures(DEFAULT_COLLECTION), read_photos(archive, progress=progress))
+    return EncoderData(labelled_pictures(workspace.collection()), read_photos(archive, progress=progress))
 
 
 def train(
@@ -71,7 +70,7 @@ def export(
     Raises:
         Fashion16Error: weights, data or TensorFlow are missing.
     """
-    small = workspace.labelled_pictures(DEFAULT_COLLECTION)
+    small = labelled_pictures(workspace.collection())
     photos = {
         split: [photo for photo in archive.photos if photo.label and photo.split == split]
         for split in ("train", "validation")

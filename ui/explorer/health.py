@@ -10,7 +10,6 @@ import streamlit as st
 
 from fashion16.catalogue.rows import Item
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import Workspace
 from fashion16.explore import health
 from fashion16.search.partition import Partition
 from fashion16.search.searcher import NEAR_DUPLICATE
@@ -208,7 +207,7 @@ def _foreign(collection: Collection) -> None:
 
 def _suspicion(collection: Collection) -> None:
     """Where the more thorough ranking is."""
-    ranked = Workspace().label_issues_file(collection.name).exists()
+    ranked = collection.stored.label_issues_file.exists()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
             "All labels of this collection have been ranked by suspicion, with a head that has not seen them: a more "

@@ -12,7 +12,6 @@ import streamlit as st
 
 from fashion16.collections import indexing
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import Workspace
 from fashion16.errors import Fashion16Error, SearchError
 from fashion16.explore import probing
 from fashion16.search.index import CategoryIndex
@@ -174,11 +173,11 @@ def _make_default(collection: Collection, category: str, name: str, number: int)
     try:
         if name == "probes":
             tuning = replace(collection.searcher.index.tuning(category), n_probes=number or None)
-            indexing.retune(Workspace(), collection, tunings={category: tuning})
+            indexing.retune(collection, tunings={category: tuning})
             many = f"probes {number:,} buckets" if number else "decides by the category’s size"
             done = f"A search in “{category}” {many} from now on."
         else:
-            indexing.retune(Workspace(), collection, n_bits=number)
+            indexing.retune(collection, n_bits=number)
             done = f"Codes have {number:,} bits from now on, in all categories."
         st.session_state.curve_said = (text.plain(done), False)
         st.session_state.retuned = True
@@ -191,7 +190,7 @@ def _identity(collection: Collection, category: str, curve: _Curve) -> tuple[obj
     index = collection.searcher.index
     partition, planes = index.partitions[category], index.hyperplanes
     common = (
-        str(Workspace().root), collection.name, category, curve.name, collection.revision, len(partition),
+        str(collection.stored.layout.root), collection.name, category, curve.name, collection.revision, len(partition),
         partition.hyperplanes.mean.tobytes(),
     )  # fmt: skip
     if curve is PROBES:

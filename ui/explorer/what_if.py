@@ -10,7 +10,6 @@ import streamlit as st
 
 from fashion16.collections import indexing
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import Workspace
 from fashion16.errors import Fashion16Error
 from fashion16.explore import buckets
 from fashion16.explore.buckets import BucketFigures, Sizes, WhatIf
@@ -200,7 +199,7 @@ def _rebuild(collection: Collection, name: str, today: Settings, wanted: Setting
     tuning = AUTOMATIC if back else _pinned(collection, name, today, chosen)
     try:
         with st.spinner("Hashing all pictures anew", show_time=True):
-            indexing.retune(Workspace(), collection, chosen.n_bits, chosen.seed, {name: tuning})
+            indexing.retune(collection, chosen.n_bits, chosen.seed, {name: tuning})
     except Fashion16Error as error:
         st.session_state.rebuilt_said = (text.plain(str(error)), True)
         return
@@ -217,7 +216,7 @@ def _pinned(collection: Collection, name: str, today: Settings, chosen: Settings
 
 
 def _today(collection: Collection, name: str, partition: Partition) -> Settings:
-    path = Workspace().index_file(collection.name)
+    path = collection.stored.index_file
     seed = _seed(str(path), path.stat().st_mtime_ns if path.exists() else 0)
     index = collection.searcher.index
     return Settings(partition.key_bits, index.hyperplanes.n_bits, seed, index.tuning(name).n_probes or 0)

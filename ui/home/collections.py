@@ -10,7 +10,7 @@ import streamlit as st
 
 from fashion16.catalogue.imports import ImportLog
 from fashion16.collections import manage as holdings
-from fashion16.collections.layout import DEFAULT_COLLECTION, check_name
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.opened import Collection
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import Fashion16Error
@@ -82,14 +82,12 @@ def _add() -> None:
 
 def _start_import() -> None:
     """Begin the import of what the person chose (a callback)."""
-    workspace = Workspace()
     upload, path = st.session_state.get("new_zip"), st.session_state.get("new_path", "").strip()
     name = st.session_state.get("new_name", "").strip() or _suggested(upload.name if upload else path)
     try:
         if upload is None and not path:
             raise _Incomplete("Choose a ZIP, or name a folder on this computer.")
-        check_name(name)
-        folder = workspace.job_folder(name)
+        folder = Workspace().collection(name).job_folder
         source = Path(path).expanduser()
         if upload is not None:
             source = _kept(upload, folder)
@@ -135,7 +133,7 @@ def _rename(name: str) -> None:
 def _do_rename(name: str) -> None:
     new = st.session_state.renamed.strip()
     try:
-        holdings.rename(Workspace(), name, new)
+        holdings.rename(Workspace().collection(name), new)
     except Fashion16Error as error:
         st.session_state.shelf_problem = str(error)
     else:
@@ -155,7 +153,7 @@ def _do_remove(name: str) -> None:
         st.session_state.shelf_problem = f"Nothing was removed: that is not the name. Write {name} to remove it."
         return
     try:
-        holdings.remove(Workspace(), name)
+        holdings.remove(Workspace().collection(name))
     except Fashion16Error as error:
         st.session_state.shelf_problem = str(error)
     else:

@@ -11,7 +11,6 @@ import streamlit as st
 from fashion16.catalogue.catalogue import Catalogue
 from fashion16.collections.indexing import rewrite_index
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import Workspace
 from fashion16.errors import Fashion16Error
 from fashion16.labels import correction_import, exports, refitting, write_back
 from fashion16.labels.refitting import Measured, Refit
@@ -54,10 +53,9 @@ def _index(collection: Collection) -> None:
 
 
 def _head(collection: Collection) -> None:
-    workspace, name = Workspace(), collection.name
     with st.container(border=True, key="head_card"):
         st.markdown("**Head**, which predicts the category")
-        candidate = refitting.pending(workspace, name)
+        candidate = refitting.pending(collection.stored)
         if candidate is None:
             st.caption("Fitted anew, it learns from the corrected labels; you see how good it is before you use it.")
             st.button("Refit", key="refit", on_click=_do, args=(_refit, collection), icon=":material/model_training:")
@@ -154,32 +152,30 @@ def _do(action: Callable[..., str], *arguments: object) -> None:
 
 
 def _write_index(collection: Collection) -> str:
-    return f"The index is written, at revision {rewrite_index(Workspace(), collection):,}."
+    return f"The index is written, at revision {rewrite_index(collection):,}."
 
 
 def _refit(collection: Collection) -> str:
-    jobs.start(Workspace().job_folder(collection.name), ["refit", collection.name])
+    jobs.start(collection.stored.job_folder, ["refit", collection.name])
     return "A new head is being fitted."
 
 
 def _swap(collection: Collection) -> str:
-    refitting.swap(Workspace(), collection.name)
+    refitting.swap(collection.stored)
     return "The new head predicts from now on."
 
 
 def _discard(collection: Collection) -> str:
-    refitting.discard(Workspace(), collection.name)
+    refitting.discard(collection.stored)
     return "The present head stays."
 
 
 def _try_back(collection: Collection) -> str:
-    return "\n".join(
-        write_back.words(one, True) for one in write_back.write_back(Workspace(), collection.name, dry_run=True)
-    )
+    return "\n".join(write_back.words(one, True) for one in write_back.write_back(collection.stored, dry_run=True))
 
 
 def _write_back(collection: Collection) -> str:
-    return "\n".join(write_back.words(one, False) for one in write_back.write_back(Workspace(), collection.name))
+    return "\n".join(write_back.words(one, False) for one in write_back.write_back(collection.stored))
 
 
 def _add_label(collection: Collection) -> str:
@@ -204,7 +200,6 @@ def _import(collection: Collection, dry_run: bool) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / ("corrections" + Path(file.name).suffix.lower())
         path.write_bytes(file.getvalue())
-        workspace = Workspace()
-        report = correction_import.import_corrections(workspace, collection.name, path, access.name(), dry_run=dry_run)
+        report = correction_import.import_corrections(collection.stored, path, access.name(), dry_run=dry_run)
     collection.refresh()
     return "\n".join(report.lines())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -11,7 +9,6 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import Workspace
 from fashion16.explore import map
 from fashion16.labels import issues as suspicion
 from ui.metrics import map_charts, quality_tables
@@ -79,12 +76,12 @@ def labelled(ids: npt.NDArray[np.int64], places: npt.NDArray[np.floating], colle
 def _points(collection: Collection, method: str) -> pd.DataFrame | None:
     """The points of a map; None where it has to be made first."""
     revision = collection.catalogue.revision()
-    workspace = Workspace()
+    root = str(collection.stored.layout.root)
     if method == PCA:
-        return _principal(str(workspace.root), collection.name, collection.index_revision, revision, collection)
-    path = workspace.map_file(collection.name)
+        return _principal(root, collection.name, collection.index_revision, revision, collection)
+    path = collection.stored.map_file
     stamp = path.stat().st_mtime_ns if path.exists() else 0
-    points = _kept(str(workspace.root), collection.name, stamp, revision, collection) if stamp else None
+    points = _kept(root, collection.name, stamp, revision, collection) if stamp else None
     if points is None:
         _ask(collection, "map", "This map takes a minute or two to make.", "Make the map")
     return points
@@ -112,7 +109,7 @@ def _principal(root: str, name: str, index_revision: int, revision: int, _collec
 
 @st.cache_data(show_spinner="Opening the map", max_entries=4)
 def _kept(root: str, name: str, stamp: int, revision: int, _collection: Collection) -> pd.DataFrame | None:
-    found = map.kept_map(Workspace(), name)
+    found = map.kept_map(_collection.stored)
     return None if found is None else labelled(found.ids, found.positions, _collection)
 
 
@@ -126,14 +123,13 @@ def _drawn(stamp: tuple[object, ...], _points: pd.DataFrame) -> go.Figure:
 
 def _scores(collection: Collection) -> pd.DataFrame | None:
     """How suspicious each label is: id, score; None before they were ranked."""
-    workspace = Workspace()
-    path = workspace.label_issues_file(collection.name)
-    return _ranking(str(workspace.root), collection.name, path.stat().st_mtime_ns) if path.exists() else None
+    path, root = collection.stored.label_issues_file, str(collection.stored.layout.root)
+    return _ranking(root, collection.name, path.stat().st_mtime_ns, collection) if path.exists() else None
 
 
 @st.cache_data(show_spinner="Opening the ranking", max_entries=4)
-def _ranking(root: str, name: str, stamp: int) -> pd.DataFrame | None:
-    issues = suspicion.kept(Workspace(Path(root)), name)
+def _ranking(root: str, name: str, stamp: int, _collection: Collection) -> pd.DataFrame | None:
+    issues = suspicion.kept(_collection.stored)
     return None if issues is None else pd.DataFrame({"id": issues.ids, "score": issues.score})
 
 

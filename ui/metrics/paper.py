@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from fashion16.collections.layout import Layout
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import Workspace
 from fashion16.evaluation import paper, report
 from fashion16.training.runs import runs_in
 from ui.metrics import paper_charts
@@ -18,9 +18,9 @@ from ui.shared import csv, documents
 
 def show(collection: Collection) -> None:
     """Charts and a table of both, and what makes them hard to compare."""
-    workspace = Workspace()
-    reproduction = documents.read(workspace.reproduction_file)
-    table = paper.beside_us(report.kept(workspace, collection.name), _runs(workspace), reproduction)
+    layout = collection.stored.layout
+    reproduction = documents.read(layout.reproduction_file)
+    table = paper.beside_us(report.kept(collection.stored), _runs(layout), reproduction)
     st.caption(
         "Chen, He, Zheng, “Clothing image retrieval method based on deep learning”, Computer Systems & Applications "
         "28(3), 2019, [doi 10.15888/j.cnki.csa.006826](https://doi.org/10.15888/j.cnki.csa.006826)"
@@ -120,8 +120,8 @@ def in_words(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _runs(workspace: Workspace) -> list[dict[str, Any]]:
+def _runs(layout: Layout) -> list[dict[str, Any]]:
     return [
         {"name": run.name, "kind": run.kind, "settings": run.settings, "result": run.result}
-        for run in runs_in(workspace.runs_folder)
+        for run in runs_in(layout.runs_folder)
     ]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from fashion16.collections.workspace import Workspace
+from fashion16.collections.opened import Collection
 from fashion16.evaluation import peers
 from ui.metrics import peers_charts
 from ui.shared import csv, documents, text
 
 
-def show() -> None:
+def show(collection: Collection) -> None:
     """Recall against speed of each method, at the chosen size, and what they cost."""
-    document = documents.read(Workspace().peers_file)
+    document = documents.read(collection.stored.layout.peers_file)
     if document is None or not document.get("points"):
         st.info(
             "Not measured yet. `make bench-peers` searches the same embeddings with other libraries; it takes half an "

@@ -8,7 +8,6 @@ import pandas as pd
 import streamlit as st
 
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import Workspace
 from fashion16.evaluation import report as quality
 from ui.metrics import mistakes, quality_charts, quality_tables
 from ui.metrics.quality_sections import draw, heading, standing
@@ -18,7 +17,7 @@ from ui.shared import text
 
 def show(collection: Collection) -> None:
     """All figures of the last evaluation, or how to make one."""
-    report = quality.kept(Workspace(), collection.name)
+    report = quality.kept(collection.stored)
     if report is None:
         st.info(
             "This collection has not been measured yet. Press “Evaluate now”, or run this; it takes minutes:",
@@ -28,7 +27,7 @@ def show(collection: Collection) -> None:
         return
     _standing(collection, report)
     _cards(report)
-    pictures = quality.predictions(Workspace(), collection.name)
+    pictures = quality.predictions(collection.stored)
     if pictures is None:
         st.caption(
             ":material/info: Which pictures the mistakes are was not kept with this evaluation. Measure anew, and a "
@@ -55,7 +54,7 @@ def _standing(collection: Collection, report: Report) -> None:
     n = quality_tables.dig(report, "classification", "accuracy", "n")
     split = text.plain(report.get("split", "test"))
     st.caption(standing(report) + (f" · {n:,} pictures of the {split} split" if n else ""))
-    if stale := quality.freshness(Workspace(), collection, report):
+    if stale := quality.freshness(collection, report):
         st.warning(" ".join(text.plain(sentence) for sentence in stale), icon=":material/history:")
 
 

@@ -10,7 +10,6 @@ import streamlit as st
 
 from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import Workspace
 from fashion16.training import category_training, encoder_training
 from fashion16.training.category_training import CategorySettings
 from fashion16.training.encoder_training import EncoderSettings
@@ -75,7 +74,7 @@ def _train(collection: Collection) -> None:
             st.markdown("Training needs TensorFlow, which is not installed here. Install it, and open this page again:")
             st.code("pip install -r requirements-train.txt", language="bash")
             return
-        kinds = [CNN] if Workspace().pictures_file(collection.name).is_file() else []
+        kinds = [CNN] if collection.stored.pictures_file.is_file() else []
         if collection.name == DEFAULT_COLLECTION:
             kinds.append(ENCODER)  # it learns from photos and from Fashion-MNIST, whatever else there is
         if not kinds:

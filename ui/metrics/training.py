@@ -10,7 +10,6 @@ import pandas as pd
 import streamlit as st
 
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import Workspace
 from fashion16.errors import TrainingError
 from fashion16.training.runs import Run, runs_in, settings_difference
 from ui.metrics import train_buttons, training_charts
@@ -39,7 +38,7 @@ class Options:
 
 def show(collection: Collection) -> None:
     """The curves of the chosen runs, what is under way and what was interrupted, and the table of all runs."""
-    runs = runs_in(Workspace().runs_folder)
+    runs = runs_in(collection.stored.layout.runs_folder)
     waiting = jobs.running(collection.name) == "train"
     live = frozenset(run.name for run in runs if run.is_live)
     known = frozenset(run.name for run in runs)
@@ -141,8 +140,8 @@ def _options(chosen: Sequence[Run]) -> Options:
 
 def _curves(collection: Collection, names: Sequence[str], known: frozenset[str], live: frozenset[str]) -> None:
     """What is under way, and the charts; drawn anew by itself while a run is."""
-    _look_out(known, live)
-    runs = [run for run in runs_in(Workspace().runs_folder) if run.name in known]
+    _look_out(collection, known, live)
+    runs = [run for run in runs_in(collection.stored.layout.runs_folder) if run.name in known]
     for run in runs:
         if run.name in live:
             _under_way(collection, run)
@@ -236,9 +235,9 @@ def _progress(run: Run) -> None:
     st.progress(min(1.0, (now.epoch + now.share) / max(1, now.epochs)), " · ".join(words))
 
 
-def _look_out(known: frozenset[str], live: frozenset[str]) -> None:
+def _look_out(collection: Collection, known: frozenset[str], live: frozenset[str]) -> None:
     """Draw the whole page anew once a run was begun, or has ended."""
-    runs = runs_in(Workspace().runs_folder)
+    runs = runs_in(collection.stored.layout.runs_folder)
     if frozenset(run.name for run in runs) != known or frozenset(run.name for run in runs if run.is_live) != live:
         st.rerun()
 

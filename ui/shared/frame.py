@@ -13,6 +13,7 @@ from fashion16.collections.importing import import_fashion_mnist
 from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.opened import Collection
 from fashion16.collections.packing import unpack
+from fashion16.collections.stored import StoredCollection
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import Fashion16Error
 
@@ -78,7 +79,7 @@ def address(name: str) -> dict[str, str]:
 def first_name() -> str:
     """The collection that is shown where the address names none: one that was packed for sharing comes first."""
     workspace = Workspace()
-    packed = [name for name in manage.names(workspace) if workspace.pack_folder(name).is_dir()]
+    packed = [name for name in manage.names(workspace) if workspace.collection(name).pack_folder.is_dir()]
     return os.environ.get(FIRST_VARIABLE) or next(iter(packed), DEFAULT_COLLECTION)
 
 
@@ -92,12 +93,16 @@ def opened(name: str) -> Collection:
 
 def opened_or_said(name: str) -> Collection | None:
     """The collection of this name, or None when a sentence says why it cannot be opened."""
-    workspace = Workspace()
     try:
-        _prepare(workspace, name)
-        collection = _open(str(workspace.root), workspace.database_url, name, _stamp(workspace, name))
+        stored = Workspace().collection(name)
     except Fashion16Error as error:
-        job = jobs.state(workspace.job_folder(name))
+        st.error(str(error), icon=":material/error:")
+        return None
+    try:
+        _prepare(stored)
+        collection = _open(str(stored.layout.root), stored.layout.database_url, name, _stamp(stored), stored)
+    except Fashion16Error as error:
+        job = jobs.state(stored.job_folder)
         if job and job.running:
             st.info(
                 f"“{name}” is being made searchable. The Home page shows how far it is.", icon=":material/hourglass:"
@@ -118,32 +123,34 @@ def _choose() -> None:
             st.session_state[key] = None if key == "id" else []
 
 
-def _prepare(workspace: Workspace, name: str) -> None:
+def _prepare(stored: StoredCollection) -> None:
     """The first run fetches Fashion-MNIST or opens a pack, in view of the user."""
-    flag = f"prepared {workspace.root} {name}"
+    flag = f"prepared {stored.layout.root} {stored.name}"
     if st.session_state.get(flag):
         return
-    with st.spinner(f"Opening “{name}”", show_time=True):
-        unpack(workspace, name)
-    if name == DEFAULT_COLLECTION and not workspace.is_imported(name):
+    with st.spinner(f"Opening “{stored.name}”", show_time=True):
+        unpack(stored)
+    if stored.name == DEFAULT_COLLECTION and not stored.is_imported():
         text = "Setting up Fashion‑MNIST’s 70,000 pictures. This happens once."
         bar = st.progress(0.0, text)
-        import_fashion_mnist(workspace, lambda done, total: bar.progress(min(1.0, done / max(1, total)), text))
+        import_fashion_mnist(stored, lambda done, total: bar.progress(min(1.0, done / max(1, total)), text))
         bar.empty()
     st.session_state[flag] = True
 
 
 @st.cache_resource(show_spinner="Opening the collection", max_entries=4, on_release=Collection.close)
-def _open(root: str, database_url: str | None, name: str, stamp: tuple[int, ...]) -> Collection:
-    """One opened collection for all sessions; `stamp` makes it anew when a file has been replaced."""
-    return Workspace(Path(root), database_url).open(name)
+def _open(
+    root: str, database_url: str | None, name: str, stamp: tuple[int, ...], _stored: StoredCollection
+) -> Collection:
+    """One opened collection for all sessions; another `stamp` opens it again when a file has been replaced."""
+    return Collection.open(_stored)
 
 
-def _stamp(workspace: Workspace, name: str) -> tuple[int, ...]:
+def _stamp(stored: StoredCollection) -> tuple[int, ...]:
     files = (
-        workspace.encoder_folder / "encoder.json",
-        workspace.head_file(name),
-        workspace.index_file(name),
-        workspace.pictures_file(name),
+        stored.layout.encoder_card,
+        stored.head_file,
+        stored.index_file,
+        stored.pictures_file,
     )
     return tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)

@@ -27,19 +27,19 @@ def start_button(collection: Collection, words: str, arguments: list[str], key: 
 
 def running(name: str) -> str | None:
     """The command that runs for the collection, its first word; None where none does."""
-    state = jobs.state(Workspace().job_folder(name))
+    state = jobs.state(_folder(name))
     return state.arguments[0] if state and state.running and state.arguments else None
 
 
 def trains(name: str, run: Run) -> bool:
     """Whether the command that runs for the collection is the one that trains this run."""
-    state = jobs.state(Workspace().job_folder(name))
+    state = jobs.state(_folder(name))
     return bool(state and state.running and state.arguments[:2] == ("train", run.kind) and run.is_live)
 
 
 def stop(name: str) -> None:
     """Stop the collection's command, as Ctrl-C does (a callback)."""
-    jobs.stop(Workspace().job_folder(name))
+    jobs.stop(_folder(name))
 
 
 LAST_STEP = "Encoding"
@@ -95,6 +95,10 @@ def start(folder: Path, arguments: list[str]) -> None:
     jobs.start(folder, arguments, environment)
 
 
+def _folder(name: str) -> Path:
+    return Workspace().collection(name).job_folder
+
+
 def _progress(folder: Path) -> None:
     """A running job; drawn anew every second by itself."""
     state = jobs.state(folder)
@@ -130,7 +134,7 @@ def _ended(workspace: Workspace, folder: Path, state: JobState) -> None:
     if not state.was_cut_short and state.arguments[0] in DONE:
         st.success(f"**{name}** {DONE[state.arguments[0]]}.", icon=":material/check_circle:")
     elif not state.was_cut_short:
-        with workspace.catalogue(name) as catalogue:
+        with workspace.collection(name).catalogue() as catalogue:
             report = next(iter(ImportLog(catalogue).reports()), None)
         facts = f": {report.added:,} pictures added, {report.unchanged:,} there already, {report.n_skipped:,} skipped"
         st.success(f"**{name}** is ready{facts if report else ''}.", icon=":material/check_circle:")
@@ -151,7 +155,7 @@ def _ended(workspace: Workspace, folder: Path, state: JobState) -> None:
 def begin(name: str, arguments: list[str]) -> None:
     """Start a command for the collection, or say why it cannot start (a callback)."""
     try:
-        start(Workspace().job_folder(name), arguments)
+        start(_folder(name), arguments)
     except Fashion16Error as error:
         st.toast(str(error), icon=":material/error:")
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import streamlit as st
 
 from fashion16.collections.opened import Collection
-from fashion16.collections.workspace import Workspace
 from fashion16.errors import Fashion16Error
 from fashion16.labels.selections import Selection, Selections
 
@@ -44,4 +43,4 @@ def named(collection: Collection, name: str) -> Selection:
 
 
 def _of(collection: Collection) -> Selections:
-    return Selections(Workspace().selections_folder(collection.name))
+    return Selections(collection.stored.selections_folder)
