@@ -6,12 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: app test check format bench bench-peers browser clean help
+.PHONY: app test check format bench reproduce bench-peers browser clean help
 
 help:
 	@grep -E '^# make' Makefile | cut -c3-
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   the figures of the README (needs TensorFlow; some minutes)"
+	@echo "make reproduce   the paper's experiments, docs/reproduction.md (a quarter of an hour); QUICK=1: half a minute; TRAIN=1: trains first"
 	@echo "make bench-peers   our search beside other libraries' (half an hour on a quiet machine); QUICK=1 takes two minutes"
 	@echo "make clean   removes the virtual environment and caches; data and models stay"
 
@@ -27,6 +28,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
@@ -39,6 +41,9 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.labelling
 	$(BIN)/python -m benchmarks.label_issues
 	$(BIN)/python -m benchmarks.explorer
+
+reproduce: $(VENV)/.dev
+	$(BIN)/python -m experiments.paper $(if $(QUICK),--quick) $(if $(TRAIN),--train)
 
 bench-peers: $(VENV)/.dev
 	$(BIN)/python -m experiments.peers $(if $(QUICK),--quick)

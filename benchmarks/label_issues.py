@@ -35,7 +35,7 @@ Mask = npt.NDArray[np.bool_]
 def main() -> None:
     """Print the share of the replaced labels that each ranking finds, and the time for all 70,000."""
     workspace = Workspace()
-    import_fashion_mnist(workspace)
+    import_fashion_mnist(workspace.collection())
     digest = EncoderCard.read(workspace.encoder_folder / "encoder.json").digest
     today, embeddings, _ = labelled_embeddings(workspace.collection(), digest)
     start = perf_counter()

@@ -39,7 +39,7 @@ WATCH = """
 def main() -> None:
     """Print median and 95th percentile of the waits."""
     workspace = Workspace()
-    import_fashion_mnist(workspace)
+    import_fashion_mnist(workspace.collection())
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch)
         shutil.copytree(workspace.root / "models", home / "models")

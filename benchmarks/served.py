@@ -30,7 +30,7 @@ SEARCHES = 20
 def main() -> None:
     """Print each measure beside what it must reach."""
     workspace = Workspace()
-    import_fashion_mnist(workspace)
+    import_fashion_mnist(workspace.collection())
     collection = workspace.open()
     today = collection.catalogue.labels()
     print("measure                                                        reached      at least")

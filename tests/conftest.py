@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections.embeddings import stored_embeddings
 from fashion16.collections.importing import import_fashion_mnist
-from fashion16.collections.layout import DATABASE_VARIABLE, DEFAULT_COLLECTION
+from fashion16.collections.indexing import build_index
+from fashion16.collections.layout import DATABASE_VARIABLE
 from fashion16.collections.opened import Collection
 from fashion16.collections.workspace import Workspace
 from fashion16.search.encoder import EncoderCard
@@ -47,7 +49,7 @@ def workspace(fashion_mnist_folder: Path, tmp_path_factory: pytest.TempPathFacto
     downloads.parent.mkdir()
     downloads.symlink_to(fashion_mnist_folder)
     made = Workspace(root)
-    import_fashion_mnist(made)
+    import_fashion_mnist(made.collection())
     return made
 
 
@@ -65,13 +67,13 @@ def small_template(workspace: Workspace, tmp_path_factory: pytest.TempPathFactor
     (root / "models" / "encoder").symlink_to(REPOSITORY / "models" / "encoder")
     digest = EncoderCard.read(REPOSITORY / "models" / "encoder" / "encoder.json").digest
     made = Workspace(root)
-    with workspace.catalogue(DEFAULT_COLLECTION) as everything, made.catalogue(DEFAULT_COLLECTION) as few:
+    with workspace.collection().catalogue() as everything, made.collection().catalogue() as few:
         found = everything.items(range(1, 401))
         few.add(ImportedItem(int(i.position or 0), i.sha256, str(i.label), i.split, i.source) for i in found)
-    np.save(made.pictures_file(DEFAULT_COLLECTION), workspace.pictures(DEFAULT_COLLECTION)[:400])
-    _, embeddings, side = workspace.stored_embeddings(DEFAULT_COLLECTION, digest)
-    np.save(made.embeddings_file(DEFAULT_COLLECTION, digest, side), embeddings[:400])
-    made.build_index(DEFAULT_COLLECTION)
+    np.save(made.collection().pictures_file, workspace.collection().pictures()[:400])
+    _, embeddings, side = stored_embeddings(workspace.collection(), digest)
+    np.save(made.collection().embeddings_file(digest, side), embeddings[:400])
+    build_index(made.collection())
     return root
 
 

@@ -33,7 +33,7 @@ def evaluate(workspace: Workspace, with_pictures: bool = True, **more: Any) -> p
     report: dict[str, Any] = {
         "measured_at": "2026-11-23T16:53:28+00:00",
         "encoder_digest": opened.searcher.encoder.digest,
-        "head_digest": hashlib.sha256(workspace.head_file(NAME).read_bytes()).hexdigest(),
+        "head_digest": hashlib.sha256(workspace.collection(NAME).head_file.read_bytes()).hexdigest(),
         "label_revision": today.revision,
         "items": opened.catalogue.count(),
         "index_facts": quality.index_facts(opened.searcher.index),
@@ -51,9 +51,9 @@ def evaluate(workspace: Workspace, with_pictures: bool = True, **more: Any) -> p
     }
     opened.close()
     if with_pictures:
-        path = workspace.predictions_file(NAME)
+        path = workspace.collection(NAME).predictions_file
         predicted.to_parquet(path, index=False)
         report["predictions_digest"] = hashlib.sha256(path.read_bytes()).hexdigest()
     text = json.dumps(report | more, default=lambda value: asdict(value) if isinstance(value, Figure) else value.item())
-    workspace.evaluation_file(NAME).write_text(text)
+    workspace.collection(NAME).evaluation_file.write_text(text)
     return predicted

@@ -50,12 +50,12 @@ def bare_workspace(root: Path) -> Workspace:
 
 
 def import_from(workspace: Workspace, path: Path, name: str = SHOP, **choices: Any) -> ImportReport:
-    return import_source(workspace, name, Source(path, **choices))
+    return import_source(workspace.collection(name), Source(path, **choices))
 
 
 def items_of(workspace: Workspace, name: str = SHOP) -> list[Item]:
     """All items, in order of id."""
-    with workspace.catalogue(name) as catalogue:
+    with workspace.collection(name).catalogue() as catalogue:
         return catalogue.items(range(1, catalogue.count() + 1))
 
 
@@ -70,7 +70,7 @@ def assert_whole(workspace: Workspace, items: Sequence[Item], name: str = SHOP) 
     for item in items:
         assert item.split == split_of(item.sha256)
         longer = max(item.width or 0, item.height or 0)
-        assert max(workspace.store(name).of(item).shape[:2]) == min(longer, 320)
+        assert max(workspace.collection(name).store().of(item).shape[:2]) == min(longer, 320)
 
 
 def assert_exactly(workspace: Workspace, expected: Mapping[str, bytes], name: str = SHOP) -> None:
@@ -80,6 +80,6 @@ def assert_exactly(workspace: Workspace, expected: Mapping[str, bytes], name: st
     assert_whole(workspace, items, name)
     for item in items:
         assert item.sha256 == hashlib.sha256(expected[item.source]).hexdigest()
-        assert workspace.store(name).original(str(item.file)) == expected[item.source]
+        assert workspace.collection(name).store().original(str(item.file)) == expected[item.source]
     # ids without a gap are the rows of the embeddings
-    assert len(workspace.rows(name)) == len(expected)
+    assert len(workspace.collection(name).rows()) == len(expected)

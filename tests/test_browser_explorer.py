@@ -32,7 +32,7 @@ def home(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Work
     """Four hundred pictures of Fashion-MNIST, the bags in sixteen buckets."""
     made = Workspace(shutil.copytree(small_template, tmp_path_factory.mktemp("explorer") / "home", symlinks=True))
     opened = made.open()
-    indexing.retune(made, opened, tunings={"Bag": Tuning(key_bits=4)})
+    indexing.retune(opened, tunings={"Bag": Tuning(key_bits=4)})
     opened.close()
     return made
 
@@ -68,7 +68,7 @@ def finished(page: Page) -> None:
 
 
 def index_of(home: Workspace) -> CategoryIndex:
-    return read_index(home.index_file(NAME))[0]
+    return read_index(home.collection(NAME).index_file)[0]
 
 
 def click(page: Page, key: str, across: float, down: float) -> None:
@@ -155,16 +155,16 @@ def test_what_if_follows_its_sliders(page: Page, server: Server) -> None:
 
 
 def test_use_this_rebuilds_the_index_file(page: Page, server: Server, home: Workspace) -> None:
-    before = settings_in(home.index_file(NAME))
+    before = settings_in(home.collection(NAME).index_file)
     begin(page, server, "view=What+if&category=Coat&key_bits=5&n_probes=2")
     expect(page.get_by_text("Coat gets 32 buckets")).to_be_visible(timeout=WAIT)
     page.get_by_role("button", name="Use this").click()
     expect(page.get_by_text("The index is rebuilt")).to_be_visible(timeout=WAIT)
-    assert settings_in(home.index_file(NAME)) == before.changed(tunings={"Coat": Tuning(5, 2)})
+    assert settings_in(home.collection(NAME).index_file) == before.changed(tunings={"Coat": Tuning(5, 2)})
     assert index_of(home).partitions["Coat"].key_bits == 5
     page.get_by_role("button", name="Back to automatic").click()
     expect(page.get_by_role("button", name="Back to automatic")).to_be_disabled(timeout=WAIT)
-    assert settings_in(home.index_file(NAME)) == before
+    assert settings_in(home.collection(NAME).index_file) == before
 
 
 def test_a_bucket_is_sent_to_correct_labels(page: Page, server: Server, home: Workspace) -> None:

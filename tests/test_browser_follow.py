@@ -12,6 +12,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from fashion16.collections import indexing
+from fashion16.collections.embeddings import stored_embeddings
+from fashion16.collections.indexing import build_index
 from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.workspace import Workspace
 from fashion16.search.encoder import EncoderCard
@@ -28,18 +30,18 @@ KEY_BITS = 3
 def planted(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, set[int], int]:
     """Four hundred pictures in eight buckets a category, two bags that are one picture, and a boot among trousers."""
     home = Workspace(shutil.copytree(small_template, tmp_path_factory.mktemp("follow") / "home", symlinks=True))
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         today = catalogue.active()
     bags = today.ids[today.labels == "Bag"][[0, 5]]
     digest = EncoderCard.read(home.encoder_folder / "encoder.json").digest
-    ids, embeddings, side = home.stored_embeddings(NAME, digest)
+    ids, embeddings, side = stored_embeddings(home.collection(NAME), digest)
     changed = embeddings.copy()
     changed[ids == bags[1]] = changed[ids == bags[0]]
-    np.save(home.embeddings_file(NAME, digest, side), changed)
-    home.build_index(NAME)
+    np.save(home.collection(NAME).embeddings_file(digest, side), changed)
+    build_index(home.collection(NAME))
     opened = home.open()
     tunings = {name: Tuning(key_bits=KEY_BITS) for name in opened.searcher.index.categories}
-    indexing.retune(home, opened, tunings=tunings)
+    indexing.retune(opened, tunings=tunings)
     boot = int(opened.searcher.index.partitions["Ankle boot"].ids[3])
     opened.correct(boot, "Trouser", "ann", opened.catalogue.item(boot).version)
     opened.close()
@@ -119,7 +121,7 @@ def test_a_point_of_the_curve_is_clicked_and_becomes_the_default(
     expect(page.get_by_text(re.compile("By default a search in Sandal looks into 4 buckets"))).to_be_visible(
         timeout=WAIT
     )
-    assert settings_in(home.index_file(NAME)).tunings["Sandal"] == Tuning(KEY_BITS, 4)
+    assert settings_in(home.collection(NAME).index_file).tunings["Sandal"] == Tuning(KEY_BITS, 4)
 
 
 def test_a_planted_near_duplicate_leads_to_correct_labels_with_exactly_the_pairs(

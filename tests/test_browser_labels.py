@@ -26,7 +26,7 @@ def home(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Work
     """Four hundred pictures of Fashion-MNIST, ranked by suspicion."""
     root = shutil.copytree(small_template, tmp_path_factory.mktemp("labels") / "home", symlinks=True)
     made = Workspace(root)
-    issues.rank(made, NAME)
+    issues.rank(made.collection(NAME))
     return made
 
 
@@ -64,13 +64,13 @@ def press(page: Page, key: str) -> int:
 
 
 def item(home: Workspace, item_id: int) -> Item:
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         return catalogue.item(item_id)
 
 
 def test_ten_pictures_are_labelled_by_keys_and_taken_back(page: Page, server: Server, home: Workspace) -> None:
     begin(page, server, "ann")
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         names = catalogue.label_names()
     seen, before = [], {}
     for number in range(10):
@@ -112,7 +112,7 @@ def test_accept_keep_exclude_and_skip_have_keys_of_their_own(page: Page, server:
 def test_a_fix_is_found_by_the_next_search(page: Page, server: Server, home: Workspace) -> None:
     begin(page, server, "cid")
     item_id = current(page)
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         catalogue.add_label("Gumboot", "cid")
         number = catalogue.label_names().index("Gumboot")
     page.reload()
@@ -160,7 +160,7 @@ def test_two_people_are_offered_different_pictures_and_overwrite_nothing(
     begin(other, server, "fay")
     assert current(other) != item_id
     # somebody who came another way was faster
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         seen = catalogue.item(item_id)
         faster = next(name for name in catalogue.label_names() if name != seen.label)
         catalogue.correct(item_id, faster, "gus", seen.version)

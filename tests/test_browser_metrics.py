@@ -35,7 +35,7 @@ def home(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     root = shutil.copytree(small_template, tmp_path_factory.mktemp("metrics") / "home", symlinks=True)
     made = own_runs(root)
     yield made
-    jobs.stop(made.job_folder(NAME))  # a test that failed may have left it
+    jobs.stop(made.collection(NAME).job_folder)  # a test that failed may have left it
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_evaluate_now_measures_the_collection(page: Page, server: Server, home: 
     expect(page.get_by_text("is being measured")).to_be_visible(timeout=WAIT)
     page.reload()
     expect(page.get_by_text("has been measured: see Quality")).to_be_visible(timeout=LONG)
-    assert home.evaluation_file(NAME).is_file()
+    assert home.collection(NAME).evaluation_file.is_file()
     page.get_by_role("button", name="Dismiss").click()
     expect(page.get_by_text("has been measured: see Quality")).to_have_count(0, timeout=WAIT)
 

@@ -36,7 +36,7 @@ def home(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Work
     """Four hundred pictures of Fashion-MNIST, ranked by suspicion."""
     root = shutil.copytree(small_template, tmp_path_factory.mktemp("quality") / "home", symlinks=True)
     made = Workspace(root)
-    issues.rank(made, NAME)
+    issues.rank(made.collection(NAME))
     return made
 
 
@@ -107,7 +107,7 @@ def arrived(page: Page, home: Workspace) -> Selection:
     page.wait_for_url(re.compile("/Correct_labels.*selection="), timeout=WAIT)
     expect(page.get_by_text(re.compile(r"\d picked"))).to_be_visible(timeout=WAIT)
     (name,) = parse_qs(urlsplit(page.url).query)["selection"]
-    return Selections(home.selections_folder(NAME)).of(name)
+    return Selections(home.collection(NAME).selections_folder).of(name)
 
 
 def draw_round(page: Page, corners: list[tuple[float, float]]) -> None:
@@ -194,7 +194,7 @@ def test_a_click_on_the_map_shows_the_picture(map_page: Page, server: Server, ho
         f"""() => {{ const {{x, y, customdata}} = document.querySelector("{PLOT}")._fullData.at(-1), row = x.length - 1
             return [customdata[row][0], x[row], y[row]] }}"""
     )
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         label = catalogue.item(item).label
     map_page.get_by_role("button", name="Pan").click()
     map_page.wait_for_function(f"""document.querySelector("{PLOT}")._fullLayout.clickmode === "event+select" """)

@@ -79,12 +79,12 @@ def test_a_zip_is_uploaded_watched_and_searched(page: Page, server: Server, home
     expect(page.get_by_text("Too small to learn, with fewer than 10 pictures: Dress (4)")).to_be_visible()
     unfold(page, "1 files of the last import could not be used")
     page.wait_for_url("**collection=my-shop**")
-    assert not home.job_folder("my-shop").exists()
+    assert not home.collection("my-shop").job_folder.exists()
 
     page.locator(".wall a").first.click()
     page.wait_for_url("**collection=my-shop**")
     expect(page.locator(".st-key-results img").first).to_be_visible(timeout=WAIT)
-    with home.catalogue("my-shop") as catalogue:
+    with home.collection("my-shop").catalogue() as catalogue:
         assert catalogue.label_counts() == LABELS
         assert [(name, "not a picture" in reason) for name, reason in ImportLog(catalogue).reports()[0].skipped] == [
             ("Bag/broken.jpg", True)
@@ -131,7 +131,7 @@ def test_an_import_that_fails_says_why_and_can_be_dismissed(
     expect(page.get_by_role("button", name="Go on")).to_be_visible()
     page.get_by_role("button", name="Dismiss").click()
     expect(page.get_by_text("that can be read")).to_have_count(0)
-    assert not home.job_folder("text").exists()
+    assert not home.collection("text").job_folder.exists()
 
 
 def test_a_collection_is_renamed_and_removed(page: Page, server: Server, home: Workspace) -> None:
@@ -152,7 +152,7 @@ def test_a_collection_is_renamed_and_removed(page: Page, server: Server, home: W
     page.get_by_role("button", name="Remove", exact=True).click()
     expect(page.get_by_text("70,000 pictures")).to_be_visible(timeout=WAIT)
     assert manage.names(home) == ["fashion-mnist"]
-    assert not home.data_folder("shop-2026").exists()
+    assert not home.collection("shop-2026").data_folder.exists()
 
 
 def test_on_a_phone_a_collection_can_be_added_and_nothing_sticks_out(
@@ -172,5 +172,5 @@ def test_an_import_can_be_stopped_and_goes_on(page: Page, server: Server, home: 
     expect(page.get_by_text("stopped was stopped. What is done is kept.")).to_be_visible(timeout=WAIT)
     page.get_by_role("button", name="Go on").click()
     expect(page.get_by_text("stopped is ready")).to_be_visible(timeout=4 * WAIT)
-    with home.catalogue("stopped") as catalogue:
+    with home.collection("stopped").catalogue() as catalogue:
         assert catalogue.label_counts() == LABELS

@@ -55,7 +55,7 @@ def home(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspa
 def boot(home: Workspace, tmp_path: Path) -> Path:
     """The collection's first picture, an ankle boot, as a file."""
     path = tmp_path / "boot.png"
-    Image.fromarray(home.pictures(NAME)[0].copy()).save(path)
+    Image.fromarray(home.collection(NAME).pictures()[0].copy()).save(path)
     return path
 
 
@@ -120,7 +120,7 @@ def test_a_search_prints_category_results_and_timings(home: Workspace, boot: Pat
     assert rows[0] == ["1", "1", "Ankle boot", "100.0%"]
     for step in ("prepare", "encode", "classify", "search"):
         assert f"{step} " in printed
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         assert f"{catalogue.label_counts()['Ankle boot']} candidates" in printed
 
 
@@ -133,16 +133,16 @@ def test_a_search_can_be_told_where_to_look(boot: Path) -> None:
 
 
 def test_a_search_shows_todays_label(home: Workspace, boot: Path) -> None:
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         catalogue.correct(1, "[red]Gumboot[/]", "ann", 0)
     printed = succeed("search", boot, "--category", "[red]Gumboot[/]")
     assert table(printed) == [["1", "1", "[red]Gumboot[/]", "100.0%"]]
 
 
 def test_a_search_shows_an_item_that_the_catalogue_has_lost(home: Workspace, boot: Path) -> None:
-    index, header = read_index(home.index_file(NAME))
+    index, header = read_index(home.collection(NAME).index_file)
     index.add(np.array([9_999]), index.embeddings([1]), "Ankle boot")
-    write_index(home.index_file(NAME), index, header)
+    write_index(home.collection(NAME).index_file, index, header)
     assert ["2", "9999", "?", "100.0%"] in table(succeed("search", boot, "-k", 2))
 
 
@@ -168,7 +168,7 @@ def test_too_few_or_too_many_results_are_refused(boot: Path, k: int) -> None:
 
 def test_embed_prints_where_the_embeddings_are(home: Workspace) -> None:
     digest = EncoderCard.read(home.encoder_folder / "encoder.json").digest
-    path = home.embeddings_file(NAME, digest, 64)
+    path = home.collection(NAME).embeddings_file(digest, 64)
     path.unlink()
     assert str(path.name) in succeed("embed", NAME)
     assert path.is_file()
@@ -192,7 +192,7 @@ def test_doctor_prints_a_line_for_each_check(home: Workspace) -> None:
 
 
 def test_doctor_ends_with_status_1_when_something_is_wrong(home: Workspace) -> None:
-    home.pictures_file(NAME).unlink()
+    home.collection(NAME).pictures_file.unlink()
     result = CliRunner().invoke(app.app, ["doctor"], env=WIDE)
     assert result.exit_code == 1
     assert f"problem collection: The pictures of “{NAME}” are not there." in result.stdout
@@ -237,11 +237,11 @@ def test_train_encoder_trains_exports_and_indexes(
 
     monkeypatch.setattr(make_encoder, "train", train)
     monkeypatch.setattr(make_encoder, "export", export)
-    before = home.index_file(NAME).stat().st_mtime_ns
+    before = home.collection(NAME).index_file.stat().st_mtime_ns
     printed = succeed("train", "encoder", "--photos", path, "--epochs", 2)
     assert done == [(2, 16), "exported"]
     assert "validation accuracy 0.9000 of small pictures, 0.8000 of photos, best epoch 2" in printed
-    assert home.index_file(NAME).stat().st_mtime_ns > before
+    assert home.collection(NAME).index_file.stat().st_mtime_ns > before
 
 
 def test_ctrl_c_in_training_says_how_to_go_on(home: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

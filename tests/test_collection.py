@@ -15,7 +15,7 @@ from PIL import Image
 import fashion16.collections.opened
 from fashion16.catalogue.catalogue import Catalogue
 from fashion16.catalogue.rows import ImportedItem
-from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.indexing import build_index
 from fashion16.collections.opened import THUMBNAIL_SIDE, Collection
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import DataError, StaleItemError, UnknownItemError
@@ -135,10 +135,10 @@ def test_a_catalogue_made_anew_is_reconciled_with_an_index_of_a_later_revision(s
     old = opened.catalogue.items(range(1, 401))
     for item_id in (1, 2, 3):
         correct(opened, item_id, "Bag")
-    small_workspace.build_index(DEFAULT_COLLECTION)
-    for file in small_workspace.data_folder(DEFAULT_COLLECTION).glob("catalogue.sqlite*"):
+    build_index(small_workspace.collection())
+    for file in small_workspace.collection().data_folder.glob("catalogue.sqlite*"):
         file.unlink()
-    with small_workspace.catalogue(DEFAULT_COLLECTION) as anew:
+    with small_workspace.collection().catalogue() as anew:
         anew.add(ImportedItem(i.position or 0, i.sha256, str(i.original_label), i.split, i.source) for i in old)
         anew.correct(4, "Coat", "bob", 0)
     again = small_workspace.open()
@@ -184,9 +184,7 @@ def test_an_unknown_item_has_no_picture(collection: Collection) -> None:
 
 
 def test_an_item_beyond_the_stored_pictures_is_a_sentence(small_workspace: Workspace) -> None:
-    np.save(
-        small_workspace.pictures_file(DEFAULT_COLLECTION), small_workspace.pictures(DEFAULT_COLLECTION)[:399].copy()
-    )
+    np.save(small_workspace.collection().pictures_file, small_workspace.collection().pictures()[:399].copy())
     opened = small_workspace.open()
     with pytest.raises(DataError, match="The picture of item 400 is missing. Import the collection again."):
         opened.picture(400)
@@ -215,7 +213,9 @@ def test_a_collection_without_items_says_so(small_workspace: Workspace, tmp_path
     opened = small_workspace.open()
     opened.searcher.index.remove(range(1, 401))
     with Catalogue.in_file(tmp_path / "empty.sqlite") as empty:
-        bare = Collection("shop", empty, np.zeros((0, 28, 28), np.uint8), opened.searcher, 0)
+        bare = Collection(
+            small_workspace.collection("shop"), empty, np.zeros((0, 28, 28), np.uint8), opened.searcher, 0
+        )
         with pytest.raises(DataError, match="“shop” has no items yet. Import some pictures."):
             bare.random_ids(3)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fashion16.catalogue.rows import Change
-from fashion16.collections.indexing import rewrite_index
-from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.embeddings import active_embeddings
+from fashion16.collections.indexing import build_index, is_indexed, rewrite_index
 from fashion16.collections.opened import Collection
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import BusyError, DataError, MissingIndexError, StaleItemError, UnknownItemError
@@ -82,7 +82,7 @@ def test_who_did_not_see_the_item_go_encodes_its_picture_again(small_workspace: 
     opened = small_workspace.open()
     vector = opened.searcher.index.embeddings([BOOT])[0]
     opened.exclude(BOOT, "ann", 0)
-    rewrite_index(small_workspace, opened)
+    rewrite_index(opened)
     again = small_workspace.open()
     assert category_of(again, BOOT) is None
     again.include(BOOT, "ann", 1)
@@ -98,7 +98,7 @@ def test_who_did_not_see_the_item_go_encodes_its_picture_again(small_workspace: 
 def test_an_item_excluded_and_included_since_the_index_was_written_stays_in_it(
     small_workspace: Workspace, encoded: list[int]
 ) -> None:
-    with small_workspace.catalogue(DEFAULT_COLLECTION) as catalogue:
+    with small_workspace.collection().catalogue() as catalogue:
         catalogue.exclude(BOOT, "bob", 0)
         catalogue.include(BOOT, "bob", 1)
     assert category_of(small_workspace.open(), BOOT) == "Ankle boot"
@@ -106,7 +106,7 @@ def test_an_item_excluded_and_included_since_the_index_was_written_stays_in_it(
 
 
 def test_an_item_that_loses_its_label_by_an_undo_lies_where_the_head_puts_it(small_workspace: Workspace) -> None:
-    with small_workspace.catalogue(DEFAULT_COLLECTION) as catalogue, catalogue.writing() as connection:
+    with small_workspace.collection().catalogue() as catalogue, catalogue.writing() as connection:
         connection.exec_driver_sql("UPDATE items SET label = NULL WHERE id = 1")
     opened = small_workspace.open()
     predicted = opened.classify(opened.picture(BOOT)).category
@@ -158,9 +158,9 @@ def test_an_item_without_its_picture_cannot_be_included_but_an_undo_goes_on_with
 ) -> None:
     opened = small_workspace.open()
     made = opened.exclude(400, "ann", 0)
-    rewrite_index(small_workspace, opened)
-    path = small_workspace.pictures_file(DEFAULT_COLLECTION)
-    np.save(path, small_workspace.pictures(DEFAULT_COLLECTION)[:399].copy())
+    rewrite_index(opened)
+    path = small_workspace.collection().pictures_file
+    np.save(path, small_workspace.collection().pictures()[:399].copy())
     again = small_workspace.open()
     with pytest.raises(DataError, match="The picture of item 400 is missing"):
         again.include(400, "ann", 1)
@@ -182,11 +182,11 @@ def test_a_result_excluded_since_it_was_found_is_left_out(small_workspace: Works
 def test_an_index_made_again_leaves_excluded_items_out_and_takes_included_ones_back(small_workspace: Workspace) -> None:
     opened = small_workspace.open()
     opened.exclude(BOOT, "ann", 0)
-    _, index = small_workspace.build_index(DEFAULT_COLLECTION)
+    _, index = build_index(small_workspace.collection())
     assert (len(index), index.category_of(BOOT)) == (399, None)
-    assert small_workspace.is_indexed(DEFAULT_COLLECTION)
+    assert is_indexed(small_workspace.collection())
     opened.include(BOOT, "ann", 1)
-    today, embeddings, _ = small_workspace.active_embeddings(DEFAULT_COLLECTION, opened.searcher.encoder.digest)
+    today, embeddings, _ = active_embeddings(small_workspace.collection(), opened.searcher.encoder.digest)
     assert len(today) == len(embeddings) == 400
 
 
@@ -194,7 +194,7 @@ def test_a_catalogue_made_anew_takes_out_of_the_index_what_it_excludes(small_wor
     opened = small_workspace.open()
     opened.keep(BOOT, "ann", 0)
     opened.keep(2, "ann", 0)
-    rewrite_index(small_workspace, opened)
+    rewrite_index(opened)
     with opened.catalogue.writing() as connection:
         connection.exec_driver_sql("DELETE FROM corrections")
         connection.exec_driver_sql("UPDATE items SET status = 'excluded' WHERE id = 3")
@@ -208,24 +208,24 @@ def test_a_catalogue_made_anew_takes_out_of_the_index_what_it_excludes(small_wor
 
 def test_a_rewritten_index_has_todays_labels_and_every_item(small_workspace: Workspace) -> None:
     opened = small_workspace.open()
-    head = small_workspace.head_file(DEFAULT_COLLECTION).read_bytes()
+    head = small_workspace.collection().head_file.read_bytes()
     opened.correct(BOOT, "Bag", "ann", 0)
     opened.exclude(2, "ann", 0)
     newest = opened.keep(3, "ann", 0)
     assert opened.n_since_index == 3
-    assert rewrite_index(small_workspace, opened) == newest.id
+    assert rewrite_index(opened) == newest.id
     assert opened.n_since_index == 0
-    index, header = read_index(small_workspace.index_file(DEFAULT_COLLECTION))
+    index, header = read_index(small_workspace.collection().index_file)
     assert header.revision == newest.id
     assert (len(index), index.category_of(BOOT), index.category_of(2)) == (399, "Bag", None)
-    assert small_workspace.head_file(DEFAULT_COLLECTION).read_bytes() == head
+    assert small_workspace.collection().head_file.read_bytes() == head
     again = small_workspace.open()
     assert again.n_since_index == 0
     assert_agree(again)
 
 
 def test_a_rewritten_index_keeps_what_is_on_disk_and_not_in_memory(small_workspace: Workspace) -> None:
-    path = small_workspace.index_file(DEFAULT_COLLECTION)
+    path = small_workspace.collection().index_file
     whole, header = read_index(path)
     fewer, _ = read_index(path)
     fewer.remove(range(201, 401))
@@ -233,7 +233,7 @@ def test_a_rewritten_index_keeps_what_is_on_disk_and_not_in_memory(small_workspa
     opened = small_workspace.open()  # before the import of the other half
     write_index(path, whole, header)
     opened.correct(BOOT, "Bag", "ann", 0)
-    rewrite_index(small_workspace, opened)
+    rewrite_index(opened)
     index, _ = read_index(path)
     assert (len(opened.searcher.index), len(index)) == (200, 400)
     assert index.category_of(BOOT) == "Bag"
@@ -243,7 +243,7 @@ def test_an_index_that_is_made_anew_meanwhile_stays(
     small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = small_workspace.open()
-    path = small_workspace.index_file(DEFAULT_COLLECTION)
+    path = small_workspace.collection().index_file
     opened.correct(BOOT, "Bag", "ann", 0)
     index, header = read_index(path)
 
@@ -253,7 +253,7 @@ def test_an_index_that_is_made_anew_meanwhile_stays(
 
     monkeypatch.setattr("fashion16.collections.indexing.write_index", overtaken)
     with pytest.raises(BusyError, match="has made the index of “fashion-mnist” anew; that one stays"):
-        rewrite_index(small_workspace, opened)
+        rewrite_index(opened)
     assert len(read_index(path)[0]) == 399
     assert opened.n_since_index == 1
     assert not list(path.parent.glob("*.partial")) and not list(path.parent.glob(".*.partial"))
@@ -261,10 +261,10 @@ def test_an_index_that_is_made_anew_meanwhile_stays(
 
 def test_no_index_is_rewritten_where_there_is_none(small_workspace: Workspace) -> None:
     opened = small_workspace.open()
-    path = small_workspace.index_file(DEFAULT_COLLECTION)
+    path = small_workspace.collection().index_file
     path.unlink()
     with pytest.raises(MissingIndexError):
-        rewrite_index(small_workspace, opened)
+        rewrite_index(opened)
     assert not path.exists()
 
 
@@ -288,7 +288,7 @@ def test_corrections_while_the_index_is_rewritten_are_not_lost(small_workspace: 
         thread.start()
     written = 0
     while any(thread.is_alive() for thread in threads):
-        rewrite_index(small_workspace, opened)
+        rewrite_index(opened)
         written += 1
     for thread in threads:
         thread.join()

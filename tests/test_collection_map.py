@@ -37,7 +37,7 @@ def small_map() -> CollectionMap:
 
 
 def exclude(workspace: Workspace, ids: Iterable[int]) -> None:
-    with workspace.catalogue(DEFAULT_COLLECTION) as catalogue:
+    with workspace.collection().catalogue() as catalogue:
         catalogue.decide_all([Change(item_id, 0, status=EXCLUDED) for item_id in ids], "somebody")
 
 
@@ -154,15 +154,15 @@ def test_a_map_whose_columns_do_not_fit_each_other_is_none(tmp_path: Path) -> No
 @pytest.mark.usefixtures("quick")
 def test_the_map_of_a_collection_holds_its_active_items_and_is_kept(small_workspace: Workspace) -> None:
     exclude(small_workspace, [7, 9])
-    assert kept_map(small_workspace, DEFAULT_COLLECTION) is None
-    made = map.make(small_workspace, DEFAULT_COLLECTION)
+    assert kept_map(small_workspace.collection()) is None
+    made = map.make(small_workspace.collection())
     assert made.ids.tolist() == [item for item in range(1, 401) if item not in (7, 9)]
-    found = kept_map(small_workspace, DEFAULT_COLLECTION)
+    found = kept_map(small_workspace.collection())
     assert found is not None
     assert (found.positions == made.positions).all()
     assert found.encoder_digest == EncoderCard.read(small_workspace.encoder_folder / "encoder.json").digest
     # most neighbours on the map carry the label of their neighbour; by chance it would be one in ten
-    with small_workspace.catalogue(DEFAULT_COLLECTION) as catalogue:
+    with small_workspace.collection().catalogue() as catalogue:
         labels = catalogue.active().labels
     distances = np.linalg.norm(made.positions[:, None] - made.positions[None], axis=2)
     np.fill_diagonal(distances, np.inf)
@@ -172,17 +172,17 @@ def test_the_map_of_a_collection_holds_its_active_items_and_is_kept(small_worksp
 @pytest.mark.usefixtures("quick")
 def test_a_large_collection_is_drawn_of_a_sample(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(map, "MOST", 50)
-    made = map.make(small_workspace, DEFAULT_COLLECTION)
+    made = map.make(small_workspace.collection())
     assert made.ids.tolist() == sample(np.arange(1, 401), 50).tolist()
     assert made.positions.shape == (50, 2)
 
 
 def test_a_collection_that_is_not_there_is_one_sentence(small_workspace: Workspace) -> None:
     with pytest.raises(IndexFileError):
-        map.make(small_workspace, "nothing")
+        map.make(small_workspace.collection("nothing"))
     exclude(small_workspace, range(1, 401))
     with pytest.raises(DataError, match="no pictures to draw a map of"):
-        map.make(small_workspace, DEFAULT_COLLECTION)
+        map.make(small_workspace.collection())
 
 
 @pytest.mark.usefixtures("quick")
@@ -195,6 +195,6 @@ def test_the_command_makes_the_map_and_says_where_it_is(
     done = CliRunner().invoke(app, [DEFAULT_COLLECTION])
     assert done.exit_code == 0, done.output
     assert "400 pictures in" in done.output
-    found = kept_map(small_workspace, DEFAULT_COLLECTION)
+    found = kept_map(small_workspace.collection())
     assert found is not None
     assert len(found) == 400

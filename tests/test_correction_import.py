@@ -50,7 +50,7 @@ def other(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def file(shop: Workspace, tmp_path: Path) -> Path:
-    with shop.catalogue(SHOP) as catalogue:
+    with shop.collection(SHOP).catalogue() as catalogue:
         decided(catalogue)
         exports.corrections_csv(catalogue, tmp_path / "c.csv")
     return tmp_path / "c.csv"
@@ -61,7 +61,7 @@ def told(findings: Any) -> list[tuple[str, str]]:
 
 
 def test_corrections_are_made_where_both_sides_mean_the_same_as_one_batch(other: Workspace, file: Path) -> None:
-    report = import_corrections(other, SHOP, file, "zoe")
+    report = import_corrections(other.collection(SHOP), file, "zoe")
     assert told(report.applied) == [
         ("Hat/a.png", "“Hat” becomes “=Cap”."),
         ("Hat/b.png", "It is kept as “Hat”."),
@@ -78,7 +78,7 @@ def test_corrections_are_made_where_both_sides_mean_the_same_as_one_batch(other:
     ]
     assert [items[f"Hat/{name}.png"].decided for name in "Zabc"] == [False, True, True, True]
     assert report.lines()[0] == "Changed: 3. There already: 0. Conflicts: 0. Unknown: 1."
-    with other.catalogue(SHOP) as catalogue:
+    with other.collection(SHOP).catalogue() as catalogue:
         assert {(row.who, row.why, row.batch) for row in catalogue.corrections()} == {
             ("zoe", "Imported from c.csv", report.batch)
         }
@@ -87,18 +87,18 @@ def test_corrections_are_made_where_both_sides_mean_the_same_as_one_batch(other:
 
 
 def test_the_same_again_changes_nothing(other: Workspace, file: Path) -> None:
-    import_corrections(other, SHOP, file, "zoe")
+    import_corrections(other.collection(SHOP), file, "zoe")
     before = items_of(other)
-    report = import_corrections(other, SHOP, file, "zoe")
+    report = import_corrections(other.collection(SHOP), file, "zoe")
     assert (len(report.applied), len(report.unchanged), report.batch) == (0, 3, None)
     assert items_of(other) == before
 
 
 def test_what_was_decided_otherwise_here_stays_and_both_are_said(other: Workspace, file: Path) -> None:
-    with other.catalogue(SHOP) as catalogue:
+    with other.collection(SHOP).catalogue() as catalogue:
         catalogue.correct(2, "Bag", "zoe", 0)
         catalogue.correct(3, "Bag", "zoe", 0)
-    report = import_corrections(other, SHOP, file, "zoe")
+    report = import_corrections(other.collection(SHOP), file, "zoe")
     assert told(report.conflicts) == [
         ("Hat/a.png", "It is “Bag” here; the file changes “Hat” to “=Cap”."),
         ("Hat/b.png", "It is “Bag” here; the file keeps “Hat”."),
@@ -107,18 +107,20 @@ def test_what_was_decided_otherwise_here_stays_and_both_are_said(other: Workspac
 
 
 def test_an_item_that_stands_where_the_file_once_was_follows(other: Workspace, file: Path) -> None:
-    with other.catalogue(SHOP) as catalogue:
+    with other.collection(SHOP).catalogue() as catalogue:
         catalogue.correct(2, "Cap", "zoe", 0)
-    assert ("Hat/a.png", "“Cap” becomes “=Cap”.") in told(import_corrections(other, SHOP, file, "zoe").applied)
+    assert ("Hat/a.png", "“Cap” becomes “=Cap”.") in told(
+        import_corrections(other.collection(SHOP), file, "zoe").applied
+    )
 
 
 def test_a_dry_run_changes_nothing_and_says_what_the_real_one_does(other: Workspace, file: Path) -> None:
-    with other.catalogue(SHOP) as catalogue:
+    with other.collection(SHOP).catalogue() as catalogue:
         catalogue.correct(3, "Bag", "zoe", 0)
     before = items_of(other)
-    foretold = import_corrections(other, SHOP, file, "zoe", dry_run=True)
+    foretold = import_corrections(other.collection(SHOP), file, "zoe", dry_run=True)
     assert items_of(other) == before
-    report = import_corrections(other, SHOP, file, "zoe")
+    report = import_corrections(other.collection(SHOP), file, "zoe")
     assert report.batch is not None
     assert foretold.lines() == report.lines()
     assert vars(foretold) == vars(report) | {"batch": None}
@@ -135,7 +137,7 @@ def test_a_picture_is_recognised_by_its_content_under_another_name_if_only_one_h
         for name, source in [("one", "elsewhere.png"), ("two", "Hat/twin.png"), ("two", "elsewhere.png")]
     )
     path = tree(tmp_path, {"c.csv": f"sha256,source,from,to\n{lines}"}) / "c.csv"
-    report = import_corrections(here, SHOP, path, "zoe")
+    report = import_corrections(here.collection(SHOP), path, "zoe")
     assert labels_of(here) == {"Hat/one.png": "Cap", "Hat/two.png": "Hat", "Hat/twin.png": "Cap"}
     assert report.unknown == [
         Finding(
@@ -147,25 +149,27 @@ def test_a_picture_is_recognised_by_its_content_under_another_name_if_only_one_h
     # its own name counts more than another one
     one = sha["Hat/one.png"]
     tree(tmp_path, {"c.csv": f"sha256,source,from,to\n{one},x,Cap,Bag\n{one},Hat/one.png,Cap,Cap\n{one},y,Cap,Tie\n"})
-    assert told(import_corrections(here, SHOP, path, "zoe").unchanged) == [("Hat/one.png", "It is “Cap” already.")]
+    assert told(import_corrections(here.collection(SHOP), path, "zoe").unchanged) == [
+        ("Hat/one.png", "It is “Cap” already.")
+    ]
     # of one picture under two names elsewhere, neither of which is its own, the labels must agree
     tree(
         tmp_path, {"c.csv": f"sha256,source,from,to\n{sha['Hat/one.png']},x,Cap,Bag\n{sha['Hat/one.png']},y,Cap,Tie\n"}
     )
-    assert told(import_corrections(here, SHOP, path, "zoe").conflicts) == [
+    assert told(import_corrections(here.collection(SHOP), path, "zoe").conflicts) == [
         ("y", "The file has several pictures of this content, and wants for them: “Bag”, “Tie”.")
     ]
 
 
 def test_an_item_of_an_array_is_known_by_its_row(tmp_path: Path) -> None:
     here = Workspace(tmp_path / "home")
-    with here.catalogue(DEFAULT_COLLECTION) as catalogue:
+    with here.collection().catalogue() as catalogue:
         # twice the same picture
         catalogue.add(ImportedItem(n, "0" * 64, "Bag", "train", DEFAULT_COLLECTION) for n in range(2))
-        np.save(here.pictures_file(DEFAULT_COLLECTION), np.zeros((2, 28, 28), np.uint8))
+        np.save(here.collection().pictures_file, np.zeros((2, 28, 28), np.uint8))
         row = {"sha256": "0" * 64, "source": "fashion-mnist/1", "from": "Bag", "to": "Coat", "id": 7}
         path = tree(tmp_path, {"c.jsonl": json.dumps(row)}) / "c.jsonl"
-        assert len(import_corrections(here, DEFAULT_COLLECTION, path, "zoe").applied) == 1
+        assert len(import_corrections(here.collection(), path, "zoe").applied) == 1
         assert [item.label for item in catalogue.items([1, 2])] == ["Bag", "Coat"]
 
 
@@ -177,7 +181,9 @@ def test_a_label_that_no_catalogue_can_keep_or_take_away_is_a_conflict(other: Wo
     ]
     rows += [{"sha256": sha["Hat/c.png"], "from": "Hat", "to": "\ud800"}]
     path = tree(tmp_path, {"c.jsonl": "\n".join(map(json.dumps, rows))}) / "c.jsonl"
-    assert [sentence[:45] for _, sentence in told(import_corrections(other, SHOP, path, "zoe").conflicts)] == [
+    assert [
+        sentence[:45] for _, sentence in told(import_corrections(other.collection(SHOP), path, "zoe").conflicts)
+    ] == [
         "A label has at most 200 characters, received ",
         "It is “Hat” here, and only an undo can take a",
         "The label holds a character that cannot be st",
@@ -190,18 +196,21 @@ def test_a_file_that_a_spreadsheet_has_saved_is_read(other: Workspace, file: Pat
         writer = csv.DictWriter(out, COLUMNS, delimiter=";")
         writer.writeheader()
         writer.writerows([row | {"why": "é"} for row in rows[::-1]])  # sorted otherwise, too
-    assert told(import_corrections(other, SHOP, file, "zoe").applied)[-1] == ("Hat/a.png", "“Hat” becomes “=Cap”.")
+    assert told(import_corrections(other.collection(SHOP), file, "zoe").applied)[-1] == (
+        "Hat/a.png",
+        "“Hat” becomes “=Cap”.",
+    )
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 @pytest.mark.parametrize("label", FOREIGN, ids=range(len(FOREIGN)))
 def test_foreign_text_comes_back_as_it_was(shop: Workspace, tmp_path: Path, label: str, suffix: str) -> None:
     other = shop_at(tmp_path / "other")
-    with shop.catalogue(SHOP) as catalogue:
+    with shop.collection(SHOP).catalogue() as catalogue:
         catalogue.correct(1, label, label, 0, WHY)
         getattr(exports, f"corrections_{suffix}")(catalogue, tmp_path / f"c.{suffix}")
     assert [each.new_label for each in read_corrections(tmp_path / f"c.{suffix}")] == [label]
-    assert len(import_corrections(other, SHOP, tmp_path / f"c.{suffix}", "zoe").applied) == 1
+    assert len(import_corrections(other.collection(SHOP), tmp_path / f"c.{suffix}", "zoe").applied) == 1
     assert labels_of(other)["Hat/a.png"] == label
 
 
@@ -233,24 +242,24 @@ def test_what_is_no_file_of_corrections_says_so(
 
 def test_what_cannot_begin_says_so(other: Workspace, file: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match="There is no file of corrections at"):
-        import_corrections(other, SHOP, tmp_path / "gone.csv", "zoe")
+        import_corrections(other.collection(SHOP), tmp_path / "gone.csv", "zoe")
     with pytest.raises(DataError, match="“empty” has no pictures yet"):
-        import_corrections(other, "empty", file, "zoe")
+        import_corrections(other.collection("empty"), file, "zoe")
     with pytest.raises(TextError, match="at most 200 characters"):
-        import_corrections(other, SHOP, file, "z" * 201, dry_run=True)
+        import_corrections(other.collection(SHOP), file, "z" * 201, dry_run=True)
 
 
 def test_on_a_server_it_is_all_the_same(tmp_path: Path, url: str) -> None:
     here = Workspace(tmp_path / "home", url)
     heap = tree(tmp_path / "heap", {f"Hat/{name}.png": photo(ord(name)) for name in "abcd"})
     import_from(here, heap)
-    with here.catalogue(SHOP) as catalogue:
+    with here.collection(SHOP).catalogue() as catalogue:
         decided(catalogue)
         assert exports.labels_csv(catalogue, tmp_path / "labels.csv") == 4
         assert exports.excluded_csv(catalogue, tmp_path / "excluded.csv") == 1
         assert exports.corrections_csv(catalogue, tmp_path / "c.csv") == 6
-    assert [done.n_changed for done in write_back(here, SHOP)] == [2]
+    assert [done.n_changed for done in write_back(here.collection(SHOP))] == [2]
     there = Workspace(tmp_path / "there", url)
     import_from(there, heap, "other", table="labels.csv")
     assert labels_of(there, "other") == labels_of(here) | {"Hat/c.png": None}
-    assert len(import_corrections(there, "other", tmp_path / "c.csv", "zoe").unchanged) == 2
+    assert len(import_corrections(there.collection("other"), tmp_path / "c.csv", "zoe").unchanged) == 2

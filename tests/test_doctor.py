@@ -22,17 +22,17 @@ CHECKS = ["versions", "encoder, head and index", "items", "categories", "picture
 
 
 def findings(workspace: Workspace) -> dict[str, Finding]:
-    return {finding.what: finding for finding in examine(workspace, NAME)}
+    return {finding.what: finding for finding in examine(workspace.collection(NAME))}
 
 
 def rewrite_index(workspace: Workspace, change: Callable[[CategoryIndex], CategoryIndex]) -> None:
-    index, header = read_index(workspace.index_file(NAME))
-    write_index(workspace.index_file(NAME), change(index), header)
+    index, header = read_index(workspace.collection(NAME).index_file)
+    write_index(workspace.collection(NAME).index_file, change(index), header)
 
 
 def test_all_is_well_with_a_collection_just_built(small_workspace: Workspace) -> None:
     reported: list[tuple[int, int]] = []
-    found = list(examine(small_workspace, NAME, lambda done, total: reported.append((done, total))))
+    found = list(examine(small_workspace.collection(NAME), lambda done, total: reported.append((done, total))))
     assert [finding.what for finding in found] == CHECKS
     assert [finding for finding in found if not finding.well] == []
     facts = {finding.what: finding.facts for finding in found}
@@ -44,7 +44,7 @@ def test_all_is_well_with_a_collection_just_built(small_workspace: Workspace) ->
 
 
 def test_all_is_well_with_the_committed_collection(workspace: Workspace) -> None:
-    found = list(examine(workspace, NAME))
+    found = list(examine(workspace.collection(NAME)))
     assert [finding.what for finding in found] == CHECKS
     assert [finding for finding in found if not finding.well] == []
     assert found[2].facts == "70,000 in the catalogue and in the index, revision 0"
@@ -60,7 +60,7 @@ def test_items_of_each_committed_category_find_themselves(workspace: Workspace) 
 
 
 def test_all_is_well_after_corrections(small_workspace: Workspace) -> None:
-    with small_workspace.catalogue(NAME) as catalogue:
+    with small_workspace.collection(NAME).catalogue() as catalogue:
         catalogue.correct(1, "Bag", "ann", 0)
     found = findings(small_workspace)
     assert all(finding.well for finding in found.values())
@@ -74,22 +74,22 @@ def test_a_missing_package_is_named(small_workspace: Workspace, monkeypatch: pyt
 
 
 def test_what_cannot_be_opened_is_the_last_finding(small_workspace: Workspace) -> None:
-    small_workspace.head_file(NAME).unlink()
-    versions, last = examine(small_workspace, NAME)
+    small_workspace.collection(NAME).head_file.unlink()
+    versions, last = examine(small_workspace.collection(NAME))
     assert (last.what, last.well) == ("collection", False)
     assert "Make one with: fashion16 index" in last.facts
 
 
 def test_a_head_of_another_encoder_is_the_last_finding(small_workspace: Workspace) -> None:
-    head = Head.read(small_workspace.head_file(NAME))
-    replace(head, encoder_digest="f" * 64).write(small_workspace.head_file(NAME))
-    versions, last = examine(small_workspace, NAME)
+    head = Head.read(small_workspace.collection(NAME).head_file)
+    replace(head, encoder_digest="f" * 64).write(small_workspace.collection(NAME).head_file)
+    versions, last = examine(small_workspace.collection(NAME))
     assert (last.what, last.well) == ("collection", False)
     assert f"Make it again with: fashion16 index {NAME}" in last.facts
 
 
 def test_an_item_that_is_not_in_the_index_is_found(small_workspace: Workspace) -> None:
-    with small_workspace.catalogue(NAME) as catalogue:
+    with small_workspace.collection(NAME).catalogue() as catalogue:
         catalogue.add([ImportedItem(0, "0" * 64, "Bag", "train", "another shop")])
     found = findings(small_workspace)["items"]
     assert not found.well
@@ -102,7 +102,7 @@ def test_an_item_that_only_the_index_has_is_found(small_workspace: Workspace) ->
         index.add(np.array([9_999]), index.embeddings([1]), "Bag")
         return index
 
-    rewrite_index(small_workspace, add_strange)
+    rewrite_index(add_strange)
     found = findings(small_workspace)["items"]
     assert not found.well
     assert found.facts.startswith("0 items of the catalogue are not in the index, 1 of the index not in the catalogue")
@@ -114,7 +114,7 @@ def test_an_item_in_another_category_than_its_label_is_found(small_workspace: Wo
         return index
 
     # 1 and 2, an ankle boot and a T-shirt, were never corrected
-    rewrite_index(small_workspace, misplace)
+    rewrite_index(misplace)
     found = findings(small_workspace)["categories"]
     assert not found.well
     assert found.facts.startswith("2 items lie in another category than their label says")
@@ -122,7 +122,7 @@ def test_an_item_in_another_category_than_its_label_is_found(small_workspace: Wo
 
 
 def test_a_category_that_the_head_does_not_know_is_found(small_workspace: Workspace) -> None:
-    with small_workspace.catalogue(NAME) as catalogue:
+    with small_workspace.collection(NAME).catalogue() as catalogue:
         for item_id in range(1, 11):
             catalogue.correct(item_id, "Gumboot", "ann", 0)
     found = findings(small_workspace)["categories"]
@@ -131,7 +131,7 @@ def test_a_category_that_the_head_does_not_know_is_found(small_workspace: Worksp
 
 
 def test_a_label_too_small_to_learn_is_shown(small_workspace: Workspace) -> None:
-    with small_workspace.catalogue(NAME) as catalogue:
+    with small_workspace.collection(NAME).catalogue() as catalogue:
         for item_id in range(1, 10):
             catalogue.correct(item_id, "Gumboot", "ann", 0)
     found = findings(small_workspace)["categories"]
@@ -139,7 +139,7 @@ def test_a_label_too_small_to_learn_is_shown(small_workspace: Workspace) -> None
 
 
 def test_a_missing_picture_is_found(small_workspace: Workspace) -> None:
-    np.save(small_workspace.pictures_file(NAME), small_workspace.pictures(NAME)[:399].copy())
+    np.save(small_workspace.collection(NAME).pictures_file, small_workspace.collection(NAME).pictures()[:399].copy())
     found = findings(small_workspace)["pictures"]
     assert found == Finding("pictures", False, "The picture of item 400 is missing. Import the collection again.")
 
@@ -152,7 +152,7 @@ def test_an_item_that_does_not_find_itself_is_found(small_workspace: Workspace) 
         partitions["Bag"] = replace(partitions["Bag"], embeddings=embeddings)
         return CategoryIndex(index.hyperplanes, partitions)
 
-    rewrite_index(small_workspace, blank)
+    rewrite_index(blank)
     found = findings(small_workspace)["self-recall"]
     assert found == Finding(
         "self-recall", False, f"399 of 400 items find themselves first. Run: fashion16 index {NAME}"

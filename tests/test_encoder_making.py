@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from fashion16.collections.importing import fashion_mnist_splits
-from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.workspace import Workspace
 from fashion16.sources.clothing import ClothingArchive
 from fashion16.training import make_encoder
@@ -26,7 +25,7 @@ def archive(tmp_path: Path) -> ClothingArchive:
 
 
 def split_of(workspace: Workspace) -> dict[bytes, str]:
-    pictures = workspace.pictures(DEFAULT_COLLECTION)
+    pictures = workspace.collection().pictures()
     return dict(zip((picture.tobytes() for picture in pictures), fashion_mnist_splits().tolist(), strict=True))
 
 

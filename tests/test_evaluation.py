@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from fashion16.collections.indexing import build_index
 from fashion16.collections.workspace import Workspace
 from fashion16.estimate import Figure
 from fashion16.evaluation import metrics
@@ -136,7 +137,7 @@ def test_more_labels_never_hurt_separable_categories() -> None:
 
 def publish_tests(workspace: Workspace) -> None:
     """The small workspace has none of the published test pictures: take every fourth for one."""
-    engine = sa.create_engine(f"sqlite:///{workspace.data_folder('fashion-mnist') / 'catalogue.sqlite'}")
+    engine = sa.create_engine(f"sqlite:///{workspace.collection('fashion-mnist').data_folder / 'catalogue.sqlite'}")
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE items SET split = 'test' WHERE id % 4 = 0"))
     engine.dispose()
@@ -144,18 +145,18 @@ def publish_tests(workspace: Workspace) -> None:
 
 def evaluate_with_tests(workspace: Workspace, archive: ClothingArchive | None = None) -> dict[str, Any]:
     publish_tests(workspace)
-    return evaluate(workspace, "fashion-mnist", archive=archive)
+    return evaluate(workspace.collection("fashion-mnist"), archive=archive)
 
 
 def test_a_full_evaluation_is_written_and_a_quick_one_is_not(small_workspace: Workspace) -> None:
-    file = small_workspace.evaluation_file("fashion-mnist")
-    with small_workspace.catalogue("fashion-mnist") as catalogue:
+    file = small_workspace.collection("fashion-mnist").evaluation_file
+    with small_workspace.collection("fashion-mnist").catalogue() as catalogue:
         today = catalogue.labels()
     publish_tests(small_workspace)
     steps: list[str] = []
-    quick = evaluate(small_workspace, "fashion-mnist", quick=True, step=steps.append)
+    quick = evaluate(small_workspace.collection("fashion-mnist"), quick=True, step=steps.append)
     assert not file.exists()
-    assert not small_workspace.predictions_file("fashion-mnist").exists()
+    assert not small_workspace.collection("fashion-mnist").predictions_file.exists()
     assert steps == [
         "encoding the test pictures",
         "categories",
@@ -168,7 +169,7 @@ def test_a_full_evaluation_is_written_and_a_quick_one_is_not(small_workspace: Wo
         "few labels",
         "speed",
     ]
-    full = evaluate(small_workspace, "fashion-mnist")
+    full = evaluate(small_workspace.collection("fashion-mnist"))
     assert json.loads(file.read_text()) == full
     assert full["classification"]["accuracy"] == quick["classification"]["accuracy"]
     assert full["classification"]["accuracy"]["n"] == len(today.ids) // 4
@@ -191,7 +192,7 @@ def test_figures_of_photos_are_kept_while_they_hold(small_workspace: Workspace, 
     # photos are not always at hand, and what was found still holds
     assert evaluate_with_tests(small_workspace)["photos"] == first["photos"]
     # of other labels it does not
-    with small_workspace.catalogue("fashion-mnist") as catalogue:
+    with small_workspace.collection("fashion-mnist").catalogue() as catalogue:
         catalogue.correct(1, "Bag", "ann", 0)
-    small_workspace.build_index("fashion-mnist")
+    build_index(small_workspace.collection("fashion-mnist"))
     assert "photos" not in evaluate_with_tests(small_workspace)

@@ -45,12 +45,12 @@ def fresh() -> AppTest:
 
 
 def index_of(home: Workspace) -> CategoryIndex:
-    return read_index(home.index_file(NAME))[0]
+    return read_index(home.collection(NAME).index_file)[0]
 
 
 def tune(home: Workspace, category: str, key_bits: int) -> None:
     opened = home.open()
-    indexing.retune(home, opened, tunings={category: Tuning(key_bits=key_bits)})
+    indexing.retune(opened, tunings={category: Tuning(key_bits=key_bits)})
     opened.close()
 
 
@@ -185,7 +185,7 @@ def test_use_this_rebuilds_the_index_and_back_to_automatic_undoes_it(app: AppTes
     app.slider(key="n_probes").set_value(3).run()
     app.button(key="use_this").click().run()
     assert not app.exception
-    settings = settings_in(home.index_file(NAME))
+    settings = settings_in(home.collection(NAME).index_file)
     assert (settings.n_bits, settings.seed, settings.tunings) == (512, 7, {"Bag": Tuning(4, 3)})
     assert {name: part.key_bits for name, part in index_of(home).partitions.items()} == before | {"Bag": 4}
     assert "The index is rebuilt" in app.success[0].value
@@ -198,20 +198,20 @@ def test_use_this_rebuilds_the_index_and_back_to_automatic_undoes_it(app: AppTes
 
     app.button(key="automatic").click().run()
     assert not app.exception
-    settings = settings_in(home.index_file(NAME))
+    settings = settings_in(home.collection(NAME).index_file)
     assert (settings.n_bits, settings.seed, settings.tunings) == (512, 2019, {})
     assert {name: part.key_bits for name, part in index_of(home).partitions.items()} == before
     assert app.button(key="automatic").disabled
 
 
 def test_a_seed_that_the_index_cannot_have_is_explained_and_nothing_is_written(app: AppTest, home: Workspace) -> None:
-    written = home.index_file(NAME).read_bytes()
+    written = home.collection(NAME).index_file.read_bytes()
     shown(app, view="What if", category="Bag")
     app.slider(key="seed").set_value(16).run()  # the seed that has turned the embeddings
     app.button(key="use_this").click().run()
     assert not app.exception
     assert "Choose another seed" in app.error[0].value
-    assert home.index_file(NAME).read_bytes() == written
+    assert home.collection(NAME).index_file.read_bytes() == written
 
 
 def test_strangers_may_try_and_not_rebuild(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def shop(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def catalogue(shop: Workspace) -> Iterator[Catalogue]:
-    with shop.catalogue(SHOP) as opened:
+    with shop.collection(SHOP).catalogue() as opened:
         yield opened
 
 

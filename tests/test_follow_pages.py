@@ -15,6 +15,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from fashion16.collections import indexing
+from fashion16.collections.embeddings import stored_embeddings
+from fashion16.collections.indexing import build_index
 from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE
 from fashion16.collections.opened import Collection
 from fashion16.collections.workspace import Workspace
@@ -37,7 +39,7 @@ def bucketed(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     root = shutil.copytree(small_template, tmp_path_factory.mktemp("bucketed") / "home", symlinks=True)
     collection = Workspace(root).open()
     tunings = {name: Tuning(key_bits=KEY_BITS) for name in collection.searcher.index.categories}
-    indexing.retune(Workspace(root), collection, tunings=tunings)
+    indexing.retune(collection, tunings=tunings)
     collection.close()
     return root
 
@@ -91,7 +93,9 @@ def has(app: AppTest, key: str) -> bool:
 def selected(app: AppTest, home: Workspace) -> set[int]:
     """The pictures that the page has sent to Correct labels."""
     name = app.query_params["selection"]
-    return set(Selections(home.selections_folder(NAME)).of(name if isinstance(name, str) else name[0]).ids.tolist())
+    return set(
+        Selections(home.collection(NAME).selections_folder).of(name if isinstance(name, str) else name[0]).ids.tolist()
+    )
 
 
 def exact(opened: Collection, category: str) -> tuple[np.ndarray, np.ndarray]:
@@ -167,7 +171,7 @@ def test_a_point_on_the_curve_becomes_the_default_of_its_category_alone(app: App
     points.set_value(4).run()
     app.button(key="default_probes").click().run()
     assert not app.exception
-    tunings = settings_in(home.index_file(NAME)).tunings
+    tunings = settings_in(home.collection(NAME).index_file).tunings
     assert tunings["Sandal"] == Tuning(KEY_BITS, 4)
     assert all(tuning == Tuning(KEY_BITS) for name, tuning in tunings.items() if name != "Sandal")
     # the curve is still there, and marks the new default
@@ -175,7 +179,7 @@ def test_a_point_on_the_curve_becomes_the_default_of_its_category_alone(app: App
     assert "looks into 4 buckets" in words(app)
     app.button(key="default_auto").click().run()
     assert not app.exception
-    assert settings_in(home.index_file(NAME)).tunings["Sandal"] == Tuning(KEY_BITS)
+    assert settings_in(home.collection(NAME).index_file).tunings["Sandal"] == Tuning(KEY_BITS)
     assert not has(app, "default_auto")
 
 
@@ -186,7 +190,7 @@ def test_longer_codes_become_the_default_of_the_whole_index(app: AppTest, home: 
     app.selectbox(key="point_bits").set_value(256).run()
     app.button(key="default_bits").click().run()
     assert not app.exception
-    settings = settings_in(home.index_file(NAME))
+    settings = settings_in(home.collection(NAME).index_file)
     assert (settings.n_bits, settings.seed) == (256, SEED)
     assert "Codes have 256 bits from now on" in app.success[0].value
     assert "Its code of 256 bits" in words(app)
@@ -202,7 +206,7 @@ def test_a_strange_visitor_sees_the_curve_and_changes_nothing(app: AppTest, monk
 
 
 def test_near_duplicates_are_found_and_sent_to_correct_labels(app: AppTest, home: Workspace) -> None:
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         today = catalogue.active()
     bags = sorted(int(i) for i, label in zip(today.ids, today.labels, strict=True) if label == "Bag")
     twins = plant(home, bags[0], bags[5])
@@ -224,11 +228,11 @@ def test_near_duplicates_are_found_and_sent_to_correct_labels(app: AppTest, home
 def plant(home: Workspace, one: int, other: int) -> set[int]:
     """Give two items the same embedding, in an index with eight buckets a category."""
     digest = EncoderCard.read(home.encoder_folder / "encoder.json").digest
-    ids, embeddings, side = home.stored_embeddings(NAME, digest)
+    ids, embeddings, side = stored_embeddings(home.collection(NAME), digest)
     changed = embeddings.copy()
     changed[np.flatnonzero(ids == other)] = changed[np.flatnonzero(ids == one)]
-    np.save(home.embeddings_file(NAME, digest, side), changed)
-    home.build_index(NAME)
+    np.save(home.collection(NAME).embeddings_file(digest, side), changed)
+    build_index(home.collection(NAME))
     return {one, other}
 
 

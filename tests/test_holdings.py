@@ -26,24 +26,24 @@ url = test_postgresql.url  # a real server
 
 def make(workspace: Workspace, name: str) -> None:
     """A collection with every kind of file that one can have, as small as can be, and one item."""
-    with workspace.catalogue(name) as catalogue:
+    with workspace.collection(name).catalogue() as catalogue:
         catalogue.add([ImportedItem(None, "a" * 64, "Coat", "train", name, f"aa/{'a' * 64}.png", 9, 9)])
     for path in (
-        workspace.data_folder(name) / "thumbnails" / "aa" / "a.png",
-        workspace.data_folder(name) / "embeddings-1-64.npy",
-        workspace.pack_folder(name) / "thumbnails" / "aa" / "a.png",
-        workspace.head_file(name),
-        workspace.evaluation_file(name),
-        workspace.index_file(name),
-        workspace.job_folder(name) / "log.txt",
+        workspace.collection(name).data_folder / "thumbnails" / "aa" / "a.png",
+        workspace.collection(name).data_folder / "embeddings-1-64.npy",
+        workspace.collection(name).pack_folder / "thumbnails" / "aa" / "a.png",
+        workspace.collection(name).head_file,
+        workspace.collection(name).evaluation_file,
+        workspace.collection(name).index_file,
+        workspace.collection(name).job_folder / "log.txt",
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
-    PackCard(name, "", 1, 1, 0, 320, "").write(workspace.pack_folder(name) / "pack.json")
+    PackCard(name, "", 1, 1, 0, 320, "").write(workspace.collection(name).pack_folder / "pack.json")
 
 
 def label_of(workspace: Workspace, name: str) -> str | None:
-    with workspace.catalogue(name) as catalogue:
+    with workspace.collection(name).catalogue() as catalogue:
         return catalogue.item(1).label
 
 
@@ -64,8 +64,8 @@ def left_of(workspace: Workspace, name: str) -> set[str]:
 def two(tmp_path: Path) -> Workspace:
     """A workspace with the collections bags and shoes."""
     made = Workspace(tmp_path / "home")
-    make(made, "bags")
-    make(made, "shoes")
+    make(made.collection("bags"))
+    make(made.collection("shoes"))
     return made
 
 
@@ -108,7 +108,7 @@ def test_removing_leaves_nothing_of_it_and_all_of_the_others(two: Workspace) -> 
     everything = below(two.root)
     of_it = left_of(two, "bags")
     assert len(of_it) > 12
-    remove(two, "bags")
+    remove(two.collection("bags"))
     assert below(two.root) == everything - of_it
     assert names(two) == [DEFAULT_COLLECTION, "shoes"]
 
@@ -118,17 +118,17 @@ def test_what_has_one_part_only_is_removed(two: Workspace, part: str) -> None:
     for other in {"data", "packs", "models", "indexes", "data/jobs"} - {part}:
         path = two.root / other / ("bags.h5" if other == "indexes" else "bags")
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    remove(two, "bags")
+    remove(two.collection("bags"))
     assert left_of(two, "bags") == set()
 
 
 def test_the_collection_that_comes_with_it_stays(two: Workspace) -> None:
-    make(two, DEFAULT_COLLECTION)
+    make(two.collection())
     before = below(two.root)
     with pytest.raises(WorkspaceError, match="“fashion-mnist” comes with Fashion-16 and stays."):
-        remove(two, DEFAULT_COLLECTION)
+        remove(two.collection())
     with pytest.raises(WorkspaceError, match="“fashion-mnist” comes with Fashion-16 and stays."):
-        rename(two, DEFAULT_COLLECTION, "mine")
+        rename(two.collection(), "mine")
     assert below(two.root) == before
 
 
@@ -136,40 +136,40 @@ def test_an_unknown_or_impossible_name_changes_nothing(two: Workspace) -> None:
     before = below(two.root)
     unknown = "There is no collection called “hats”. There are: bags, fashion-mnist, shoes."
     with pytest.raises(WorkspaceError, match=unknown):
-        remove(two, "hats")
+        remove(two.collection("hats"))
     with pytest.raises(WorkspaceError, match=unknown):
-        rename(two, "hats", "caps")
+        rename(two.collection("hats"), "caps")
     for name in ("", ".", "..", "../bags", "downloads", "jobs", "encoder", "/bags", "Bags"):
         with pytest.raises(WorkspaceError, match="cannot be called"):
-            remove(two, name)
+            remove(two.collection(name))
         with pytest.raises(WorkspaceError, match="cannot be called"):
-            rename(two, "bags", name)
+            rename(two.collection("bags"), name)
     assert below(two.root) == before
 
 
 def test_what_is_being_filled_is_neither_removed_nor_renamed(two: Workspace) -> None:
-    with only_one(two.import_lock("bags")):
+    with only_one(two.collection("bags").import_lock):
         before = below(two.root)
         with pytest.raises(BusyError, match="Another process is at work on “bags”"):
-            remove(two, "bags")
+            remove(two.collection("bags"))
         with pytest.raises(BusyError, match="Another process is at work on “bags”"):
-            rename(two, "bags", "hats")
+            rename(two.collection("bags"), "hats")
         assert below(two.root) == before
-    remove(two, "bags")
+    remove(two.collection("bags"))
 
 
 def test_what_the_app_is_at_work_on_is_neither_removed_nor_renamed(two: Workspace) -> None:
-    (two.job_folder("bags") / "job.json").write_text('{"arguments": ["index", "bags"]}')
-    handle = locks.take(two.job_folder("bags") / "lock")
+    (two.collection("bags").job_folder / "job.json").write_text('{"arguments": ["index", "bags"]}')
+    handle = locks.take(two.collection("bags").job_folder / "lock")
     assert handle is not None
     before = below(two.root)
     with pytest.raises(BusyError, match="“bags” is being worked on"):
-        remove(two, "bags")
+        remove(two.collection("bags"))
     with pytest.raises(BusyError, match="“bags” is being worked on"):
-        rename(two, "bags", "hats")
+        rename(two.collection("bags"), "hats")
     assert below(two.root) == before
     os.close(handle)
-    remove(two, "bags")
+    remove(two.collection("bags"))
     assert left_of(two, "bags") == set()
 
 
@@ -184,13 +184,18 @@ def link(path: Path, elsewhere: Path) -> Path:
 def test_of_a_link_the_link_alone_is_removed(two: Workspace, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     for number, path in enumerate(
-        (two.data_folder("bags"), two.pack_folder("bags"), two.index_file("bags"), two.head_file("bags").parent)
+        (
+            two.collection("bags").data_folder,
+            two.collection("bags").pack_folder,
+            two.collection("bags").index_file,
+            two.collection("bags").head_file.parent,
+        )
     ):
         link(path, outside / str(number))
     # and of a link inside it, too
-    (two.job_folder("bags") / "inside").symlink_to(two.data_folder("shoes"))
+    (two.collection("bags").job_folder / "inside").symlink_to(two.collection("shoes").data_folder)
     before, shoes = below(outside), left_of(two, "shoes")
-    remove(two, "bags")
+    remove(two.collection("bags"))
     assert below(outside) == before
     assert left_of(two, "bags") == set()
     assert left_of(two, "shoes") == shoes
@@ -198,18 +203,18 @@ def test_of_a_link_the_link_alone_is_removed(two: Workspace, tmp_path: Path) -> 
 
 
 def test_a_link_is_renamed_as_a_link(two: Workspace, tmp_path: Path) -> None:
-    outside = link(two.data_folder("bags"), tmp_path / "outside" / "data")
+    outside = link(two.collection("bags").data_folder, tmp_path / "outside" / "data")
     before = below(outside)
-    rename(two, "bags", "hats")
-    assert two.data_folder("hats").readlink() == outside
+    rename(two.collection("bags"), "hats")
+    assert two.collection("hats").data_folder.readlink() == outside
     assert below(outside) == before
     assert label_of(two, "hats") == "Coat"
 
 
 def test_a_link_to_nowhere_is_removed(two: Workspace) -> None:
-    shutil.rmtree(two.data_folder("bags"))
-    two.data_folder("bags").symlink_to(two.root / "nowhere")
-    remove(two, "bags")
+    shutil.rmtree(two.collection("bags").data_folder)
+    two.collection("bags").data_folder.symlink_to(two.root / "nowhere")
+    remove(two.collection("bags"))
     assert left_of(two, "bags") == set()
 
 
@@ -242,19 +247,19 @@ def test_a_removal_that_was_cut_short_is_finished_by_the_next_one(
     with monkeypatch.context() as dies:
         dying(dies, after)
         with pytest.raises(Killed):
-            remove(two, "bags")
+            remove(two.collection("bags"))
     # it is in the list with its catalogue and pictures, or as its pack, or not at all
-    if "bags" in names(two) and two.data_folder("bags").exists():
+    if "bags" in names(two) and two.collection("bags").data_folder.exists():
         assert after <= 1
         assert label_of(two, "bags") == "Coat"
     elif "bags" in names(two):
         assert after <= 3
-        assert PackCard.read(two.pack_folder("bags") / "pack.json").items == 1
-        assert (two.pack_folder("bags") / "thumbnails" / "aa" / "a.png").is_file()
-    remove(two, "bags")
+        assert PackCard.read(two.collection("bags").pack_folder / "pack.json").items == 1
+        assert (two.collection("bags").pack_folder / "thumbnails" / "aa" / "a.png").is_file()
+    remove(two.collection("bags"))
     assert left_of(two, "bags") == set()
     with pytest.raises(WorkspaceError, match="There is no collection"):
-        remove(two, "bags")
+        remove(two.collection("bags"))
 
 
 def test_a_folder_that_may_not_be_changed_is_our_own_error(two: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,10 +271,10 @@ def test_a_folder_that_may_not_be_changed_is_our_own_error(two: Workspace, monke
         with pytest.raises(
             WorkspaceError, match="could not be changed .Permission denied.*it goes on where it was"
         ) as e:
-            remove(two, "bags")
-        assert e.value.path == two.data_folder("bags")
+            remove(two.collection("bags"))
+        assert e.value.path == two.collection("bags").data_folder
         with pytest.raises(WorkspaceError, match="could not be changed .Permission denied.*it goes on where it was"):
-            rename(two, "bags", "hats")
+            rename(two.collection("bags"), "hats")
     assert label_of(two, "bags") == "Coat"
 
 
@@ -278,13 +283,13 @@ def test_a_folder_that_may_not_be_changed_is_our_own_error(two: Workspace, monke
 
 def test_renaming_moves_everything_and_nothing_of_the_others(two: Workspace) -> None:
     before = below(two.root)
-    rename(two, "bags", "hats-2026")
+    rename(two.collection("bags"), "hats-2026")
     assert below(two.root) - {"data/hats-2026/import.lock"} == {path.replace("bags", "hats-2026") for path in before}
     assert names(two) == [DEFAULT_COLLECTION, "hats-2026", "shoes"]
     assert label_of(two, "hats-2026") == "Coat"
-    assert PackCard.read(two.pack_folder("hats-2026") / "pack.json").name == "hats-2026"
-    assert two.head_file("hats-2026").read_text() == "bags"
-    rename(two, "hats-2026", "bags")
+    assert PackCard.read(two.collection("hats-2026").pack_folder / "pack.json").name == "hats-2026"
+    assert two.collection("hats-2026").head_file.read_text() == "bags"
+    rename(two.collection("hats-2026"), "bags")
     assert below(two.root) - {"data/bags/import.lock"} == before
 
 
@@ -293,10 +298,10 @@ def test_a_name_of_which_anything_is_left_is_taken(two: Workspace, part: str) ->
     (two.root / part / ("hats.h5" if part == "indexes" else "hats")).mkdir()
     before = below(two.root)
     with pytest.raises(WorkspaceError, match="There is a collection called “hats” already. Choose another name."):
-        rename(two, "bags", "hats")
+        rename(two.collection("bags"), "hats")
     for taken in ("shoes", "bags", DEFAULT_COLLECTION):
         with pytest.raises(WorkspaceError, match=f"There is a collection called “{taken}” already"):
-            rename(two, "bags", taken)
+            rename(two.collection("bags"), taken)
     assert below(two.root) - before <= {"data/bags/import.lock"}
 
 
@@ -308,27 +313,27 @@ def test_a_renaming_that_was_cut_short_is_finished_by_the_next_one(
     with monkeypatch.context() as dies:
         dying(dies, after)
         with pytest.raises(Killed):
-            rename(two, "bags", "hats")
+            rename(two.collection("bags"), "hats")
     if left_of(two, "bags"):
-        rename(two, "bags", "hats")
+        rename(two.collection("bags"), "hats")
     left = {path for path in below(two.root) if not path.endswith((".partial", "hats/import.lock"))}
     assert left == {path.replace("bags", "hats") for path in before}
     assert label_of(two, "hats") == "Coat"
 
 
 def test_a_pack_that_was_never_opened_is_renamed_and_removed(two: Workspace) -> None:
-    shutil.rmtree(two.data_folder("bags"))
-    rename(two, "bags", "hats")
+    shutil.rmtree(two.collection("bags").data_folder)
+    rename(two.collection("bags"), "hats")
     assert "hats" in names(two)
-    assert not two.data_folder("hats").exists()
-    remove(two, "hats")
+    assert not two.collection("hats").data_folder.exists()
+    remove(two.collection("hats"))
     assert left_of(two, "hats") == set()
 
 
 def test_a_pack_with_a_broken_card_is_renamed_all_the_same(two: Workspace) -> None:
-    (two.pack_folder("bags") / "pack.json").write_text("{")
-    rename(two, "bags", "hats")
-    assert (two.pack_folder("hats") / "pack.json").read_text() == "{"
+    (two.collection("bags").pack_folder / "pack.json").write_text("{")
+    rename(two.collection("bags"), "hats")
+    assert (two.collection("hats").pack_folder / "pack.json").read_text() == "{"
 
 
 # a catalogue on a server
@@ -338,11 +343,11 @@ def test_a_pack_with_a_broken_card_is_renamed_all_the_same(two: Workspace) -> No
 def served(two: Workspace, url: str) -> Workspace:
     """The same two collections with their catalogues on a server."""
     made = Workspace(two.root, url)
-    with made.catalogue("bags") as catalogue, catalogue.writing() as connection:
+    with made.collection("bags").catalogue() as catalogue, catalogue.writing() as connection:
         for name in schemas(made):
             connection.execute(sa.schema.DropSchema(name, cascade=True))
     for name in ("bags", "shoes"):
-        make(made, name)
+        make(made.collection(name))
     return made
 
 
@@ -363,7 +368,7 @@ def execute(workspace: Workspace, *statements: str) -> None:
 
 def test_removing_drops_the_schema(served: Workspace) -> None:
     assert schemas(served) == {"bags", "shoes"}
-    remove(served, "bags")
+    remove(served.collection("bags"))
     assert schemas(served) == {"shoes"}
     assert left_of(served, "bags") == set()
     assert label_of(served, "shoes") == "Coat"
@@ -372,28 +377,28 @@ def test_removing_drops_the_schema(served: Workspace) -> None:
 def test_a_schema_alone_is_removed(served: Workspace) -> None:
     for path in (*served.root.glob("*/bags*"), *served.root.glob("data/jobs/bags")):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    remove(served, "bags")
+    remove(served.collection("bags"))
     assert schemas(served) == {"shoes"}
 
 
 def test_renaming_renames_the_schema(served: Workspace) -> None:
-    with served.catalogue("bags") as catalogue:
+    with served.collection("bags").catalogue() as catalogue:
         correction = catalogue.correct(1, "Bag", "ann", 0)
     # a name that means something in SQL, and one that must be quoted
     for old, new in (("bags", "select"), ("select", "2-hats-")):
-        rename(served, old, new)
+        rename(served.collection(old), new)
     assert schemas(served) == {"2-hats-", "shoes"}
-    with served.catalogue("2-hats-") as catalogue:
+    with served.collection("2-hats-").catalogue() as catalogue:
         assert catalogue.history(1) == [correction]
-    remove(served, "2-hats-")
+    remove(served.collection("2-hats-"))
     assert schemas(served) == {"shoes"}
 
 
 def test_a_name_that_has_a_schema_is_taken(served: Workspace) -> None:
-    with served.catalogue("hats"):
+    with served.collection("hats").catalogue():
         pass
     with pytest.raises(WorkspaceError, match="There is a collection called “hats” already"):
-        rename(served, "bags", "hats")
+        rename(served.collection("bags"), "hats")
     assert label_of(served, "bags") == "Coat"
 
 
@@ -404,9 +409,9 @@ def test_a_schema_with_other_tables_than_ours_is_not_touched(served: Workspace, 
     execute(served, foreign)
     before = below(served.root)
     with pytest.raises(CatalogueError, match="is not Fashion-16's alone: it has (users|coats). Nothing was changed"):
-        remove(served, "bags")
+        remove(served.collection("bags"))
     with pytest.raises(CatalogueError, match="is not Fashion-16's alone"):
-        rename(served, "bags", "hats")
+        rename(served.collection("bags"), "hats")
     assert below(served.root) - before <= {"data/bags/import.lock"}
     assert label_of(served, "bags") == "Coat"
 
@@ -414,9 +419,9 @@ def test_a_schema_with_other_tables_than_ours_is_not_touched(served: Workspace, 
 def test_a_schema_of_another_program_is_not_touched(served: Workspace) -> None:
     execute(served, "CREATE SCHEMA hats", "CREATE TABLE hats.items (id int)")
     with pytest.raises(CatalogueError, match="it has no tables of ours"):
-        remove(served, "hats")
+        remove(served.collection("hats"))
     with pytest.raises(CatalogueError, match="it has no tables of ours"):
-        rename(served, "bags", "hats")
+        rename(served.collection("bags"), "hats")
     execute(served, "DROP TABLE hats.items", "DROP SCHEMA hats")
     assert label_of(served, "bags") == "Coat"
 
@@ -429,7 +434,7 @@ def test_our_tables_are_those_that_a_new_catalogue_has(served: Workspace) -> Non
 
 def test_a_removal_waits_for_somebody_who_writes(served: Workspace) -> None:
     removing = threading.Thread(target=remove, args=(served, "bags"))
-    with served.catalogue("bags") as catalogue, catalogue.writing() as connection:
+    with served.collection("bags").catalogue() as catalogue, catalogue.writing() as connection:
         connection.execute(sa.text("UPDATE bags.items SET label = 'Bag'"))
         removing.start()
         removing.join(0.3)
@@ -442,7 +447,7 @@ def test_a_server_that_does_not_answer_leaves_everything(two: Workspace) -> None
     for address in ("postgresql+psycopg://nobody@127.0.0.1:1/nothing", "nosuchdatabase://host/name", "nonsense"):
         away = Workspace(two.root, address)
         with pytest.raises(CatalogueError, match="cannot be used"):
-            remove(away, "bags")
+            remove(away.collection("bags"))
         with pytest.raises(CatalogueError, match="cannot be used"):
-            rename(away, "bags", "hats")
+            rename(away.collection("bags"), "hats")
     assert label_of(two, "bags") == "Coat"

@@ -58,7 +58,7 @@ def import_unharmed(shop: Workspace, path: Path) -> ImportReport:
     assert snapshot(shop.root.parent) == before
     assert all("\n" not in reason and reason.endswith(".") for _, reason in report.skipped)
     assert report.n_skipped == len(report.skipped)
-    with shop.catalogue(SHOP) as catalogue:
+    with shop.collection(SHOP).catalogue() as catalogue:
         (kept,) = ImportLog(catalogue).reports()
     assert kept == report
     return report
@@ -207,7 +207,7 @@ def test_an_archive_of_a_million_members_is_refused_as_a_whole(shop: Workspace, 
     with pytest.raises(DamagedDataError, match="holds more than 500,000 files. Import it in parts."):
         import_from(shop, path)
     assert snapshot(tmp_path) == before
-    assert not shop.data_folder(SHOP).exists()
+    assert not shop.collection(SHOP).data_folder.exists()
 
 
 def test_a_folder_whose_own_name_no_database_can_carry_is_imported(shop: Workspace, tmp_path: Path) -> None:

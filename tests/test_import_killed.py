@@ -23,10 +23,11 @@ from tests.pictures import SHOP, assert_exactly, assert_whole, bare_workspace, i
 NURSERY = """
 import os, sys
 from pathlib import Path
-from fashion16 import embedding, importing
+from fashion16.collections import embeddings, importing
 from fashion16.collections.importing import Source, import_source
+from fashion16.collections.indexing import build_index
 from fashion16.collections.workspace import Workspace
-importing.BATCH, embedding.CHUNK = 8, 16
+importing.BATCH, embeddings.CHUNK = 8, 16
 def report(done, total): os.write(1, b"progress\\n")
 for line in sys.stdin:
     child = os.fork()
@@ -75,7 +76,7 @@ def test_an_import_killed_at_any_moment_has_every_picture_once_when_run_again(tm
     files |= {f"Copies/{number:03}.png": photo(number) for number in range(0, 380, 40)}
     files |= {f"Large/{number:03}.jpg": photo(number, 1400, 1100, "JPEG") for number in range(10)}
     heap, shop = tree(tmp_path / "heap", files), Workspace(tmp_path / "home")
-    line = f"import_source(workspace, {SHOP!r}, Source(Path({str(heap)!r})), report)"
+    line = f"import_source(workspace.collection({SHOP!r}), Source(Path({str(heap)!r})), report)"
     at_each_kill: list[int] = []
     with nursery(shop) as process:
         for _ in range(14):
@@ -98,7 +99,7 @@ def test_what_a_killed_import_left_half_written_does_no_harm(tmp_path: Path) -> 
     files = {f"{number}.png": photo(number) for number in range(6)}
     heap, shop = tree(tmp_path / "heap", files), Workspace(tmp_path / "home")
     import_from(shop, heap)
-    for path in [*shop.data_folder(SHOP).rglob("*.png")]:
+    for path in [*shop.collection(SHOP).data_folder.rglob("*.png")]:
         half = path.with_name(f"{path.name}.0123abcd.partial")
         half.write_bytes(path.read_bytes()[:20])
         path.unlink()
@@ -111,13 +112,13 @@ def test_an_embedding_killed_at_any_moment_has_every_picture_when_run_again(tmp_
     shop = bare_workspace(tmp_path / "home")
     heap = tree(tmp_path / "heap", {f"Label {n % 2}/{n:02}.png": photo(n) for n in range(60)})
     import_from(shop, heap)
-    line = f"workspace.build_index({SHOP!r}, progress=report)"
+    line = f"build_index(workspace.collection({SHOP!r}), progress=report)"
     with nursery(shop) as process:
         for kill_after in (0, 1, 2):
             assert run(process, line, kill_after, float(rng.uniform(0, 0.05))) == signal.SIGKILL
-            assert not shop.index_file(SHOP).exists()
+            assert not shop.collection(SHOP).index_file.exists()
         assert run(process, line, 1_000_000, 0) == 0
-    assert not [path for path in shop.data_folder(SHOP).iterdir() if path.suffix in (".partial", ".json")]
+    assert not [path for path in shop.collection(SHOP).data_folder.iterdir() if path.suffix in (".partial", ".json")]
     with closing(shop.open(SHOP)) as opened:
         index = opened.searcher.index
         assert len(index) == 60

@@ -85,7 +85,7 @@ def test_a_parquet_table_with_named_columns_labels_its_pictures(shop: Workspace,
     frame.to_parquet(heap / "t.parquet")
     report = import_from(shop, heap, table="t.parquet", file_column="number", label_column="Art")
     assert labels_of(shop) == {"1.png": "Röcke", "2.png": None}
-    with shop.catalogue(SHOP) as catalogue:
+    with shop.collection(SHOP).catalogue() as catalogue:
         (kept,) = ImportLog(catalogue).reports()
     assert replace(kept, skipped=()) == report
     assert kept.choices == {"table": "t.parquet", "file_column": "number", "label_column": "Art"}
@@ -118,7 +118,7 @@ def test_a_data_set_in_mnist_s_format_is_imported(
     assert found["train/00003"].file == found["t10k/00002"].file
     # without loss
     expected = train[7] if len(shape) == 3 else np.repeat(train[7][..., None], 3, axis=2)
-    np.testing.assert_array_equal(shop.store(SHOP).of(found["train/00007"]), expected)
+    np.testing.assert_array_equal(shop.collection(SHOP).store().of(found["train/00007"]), expected)
     assert import_from(shop, folder).unchanged == 46
     # with the test set come later, only that is new
     write(folder, "t10k", pictures(8, shape, seed=1), [0, 1, 2, 3, 0, 1, 2, 3], compressed)
@@ -148,7 +148,7 @@ def test_labels_of_the_clothing_dataset_that_say_nothing_are_none(shop: Workspac
     labels = {"a-1": "Dress", "b-2": "Not sure", "c-3": "Other", "d-4": "Skip", "e-5": "T-Shirt", "f-6": "Other shoes"}
     path = write_clothing_archive(tmp_path / "clothing-dataset-master.zip", labels)
     source = clothing_source(shop, path)
-    report = import_source(shop, "clothing", source)
+    report = import_source(shop.collection("clothing"), source)
     assert (report.added, report.n_skipped) == (6, 0)
     names = {item.source.rsplit("/")[-1].removesuffix(".jpg"): item.label for item in items_of(shop, "clothing")}
     assert names == labels | {"b-2": None, "c-3": None, "d-4": None}
@@ -185,7 +185,7 @@ def test_the_clothing_dataset_is_fetched_once_and_kept(
     assert told[-1] == (archive.stat().st_size, archive.stat().st_size)
     archive.unlink()
     assert clothing_source(shop, None) == source
-    assert import_source(shop, "clothing", source).added == 1
+    assert import_source(shop.collection("clothing"), source).added == 1
 
 
 @pytest.mark.parametrize("error", [None, OSError(), ValueError("first line\nsecond line"), TimeoutError("x" * 900)])
@@ -238,7 +238,7 @@ def test_pictures_at_addresses_are_fetched_once_and_those_missing_asked_for_agai
         table = url_table(tmp_path, site, "SITE/hat,Hat", "SITE/dress,", "SITE/page,Hat", "SITE/gone,Hat", ",Coat")
         told: list[tuple[int, int]] = []
         source = Source(urls=table, allow_private=True)
-        report = import_source(shop, SHOP, source, lambda *counts: told.append(counts))
+        report = import_source(shop.collection(SHOP), source, lambda *counts: told.append(counts))
         assert skipped(report) == {
             "urls.csv:6": "This row of the table names no URL.",
             f"{site.url}/page": WEB_PAGE,
@@ -256,15 +256,15 @@ def test_pictures_at_addresses_are_fetched_once_and_those_missing_asked_for_agai
         # only what is missing is asked for
         site.visits.clear()
         site.answers["/gone"] = gives(3)
-        again = import_source(shop, SHOP, source, lambda *counts: told.append(counts))
+        again = import_source(shop.collection(SHOP), source, lambda *counts: told.append(counts))
         assert sorted(site.paths) == ["/gone", "/page"]
         assert (again.added, again.unchanged, again.n_skipped) == (1, 2, 2)
         assert told[-1] == (5, 5)
         # a picture whose files were lost is missing, too
         site.visits.clear()
-        for path in (shop.data_folder(SHOP) / "thumbnails").rglob("*.*"):
+        for path in (shop.collection(SHOP).data_folder / "thumbnails").rglob("*.*"):
             path.unlink()
-        third = import_source(shop, SHOP, source)
+        third = import_source(shop.collection(SHOP), source)
         assert sorted(site.paths) == ["/dress", "/gone", "/hat", "/page"]
         assert (third.added, third.unchanged, third.n_skipped) == (0, 3, 2)
         names = ((1, "hat"), (2, "dress"), (3, "gone"))
@@ -275,16 +275,16 @@ def test_pictures_at_addresses_are_fetched_once_and_those_missing_asked_for_agai
 def test_addresses_of_one_s_own_network_are_refused_unless_allowed(shop: Workspace, tmp_path: Path) -> None:
     with Site(hat=gives(1)) as site:
         table = url_table(tmp_path, site, "SITE/hat,Hat")
-        assert skipped(import_source(shop, SHOP, Source(urls=table))) == {f"{site.url}/hat": PRIVATE}
+        assert skipped(import_source(shop.collection(SHOP), Source(urls=table))) == {f"{site.url}/hat": PRIVATE}
         assert site.visits == []
-        assert import_source(shop, SHOP, Source(urls=table, allow_private=True)).added == 1
+        assert import_source(shop.collection(SHOP), Source(urls=table, allow_private=True)).added == 1
 
 
 @pytest.mark.usefixtures("quick")
 def test_what_came_from_an_address_that_is_no_picture_is_one_line(shop: Workspace, tmp_path: Path) -> None:
     with Site(hat=gives(1), cut=typed("image/png", photo(2)[:-40])) as site:
         report = import_source(
-            shop, SHOP, Source(urls=url_table(tmp_path, site, "SITE/cut,", "SITE/hat,"), allow_private=True)
+            shop.collection(SHOP), Source(urls=url_table(tmp_path, site, "SITE/cut,", "SITE/hat,"), allow_private=True)
         )
     assert skipped(report) == {f"{site.url}/cut": "This picture is damaged or cut off. Save or download it again."}
     assert report.added == 1
@@ -297,7 +297,7 @@ def test_an_import_that_ends_early_ends_its_crawl(shop: Workspace, tmp_path: Pat
     with Site(hat=gives(1)) as site:
         table = url_table(tmp_path, site, "SITE/hat,Hat")
         with pytest.raises(KeyboardInterrupt):
-            import_source(shop, SHOP, Source(urls=table, allow_private=True), interrupted)
+            import_source(shop.collection(SHOP), Source(urls=table, allow_private=True), interrupted)
         assert not [thread for thread in threading.enumerate() if thread.name.startswith(("crawl", "import"))]
 
 
@@ -323,7 +323,7 @@ def test_a_folder_is_imported_into_a_catalogue_on_a_server(url: str, tmp_path: P
         long: f"Its name has {len(long):,} bytes; the limit is 2,500.",
     }
     assert_exactly(shop, {**files, "b.png": photo(10)})
-    with shop.catalogue(SHOP) as catalogue:
+    with shop.collection(SHOP).catalogue() as catalogue:
         newest, _, first = ImportLog(catalogue).reports()
     assert newest == report
     assert first.skipped[0][0] == "broken.png"
@@ -332,7 +332,7 @@ def test_a_folder_is_imported_into_a_catalogue_on_a_server(url: str, tmp_path: P
     assert skipped(report) == {"Hat/000.png": "Its label holds a zero byte, as no text does."}
     assert (report.unchanged, report.relabelled) == (1, 1)
     with pytest.raises(BusyError):
-        import_source(shop, SHOP, Source(heap), lambda done, total: import_from(shop, heap) and None)
+        import_source(shop.collection(SHOP), Source(heap), lambda done, total: import_from(shop, heap) and None)
 
 
 @pytest.mark.parametrize("server", [False, True])

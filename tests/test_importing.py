@@ -50,7 +50,7 @@ def test_every_picture_is_catalogued_stored_as_it_came_and_has_a_thumbnail(shop:
     assert labels_of(shop) == {name: name.split("/")[0] if "/" in name else None for name in FILES}
     assert {item.status for item in items_of(shop)} == {"active"}
     assert {(item.version, item.position, item.fetched_at) for item in items_of(shop)} == {(0, None, None)}
-    assert shop.is_imported(SHOP)
+    assert shop.collection(SHOP).is_imported()
 
 
 def test_ids_follow_the_names_whatever_takes_longest(shop: Workspace, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_exact_duplicates_are_items_of_their_own_with_one_file_and_one_split(sho
     assert set(by_content.values()) == {2}
     of_both = {item.source: (item.file, item.split) for item in items_of(shop)}
     assert all(of_both[f"Hat/{number}.png"] == of_both[f"Cap/{number}.png"] for number in range(12))
-    assert len(list((shop.data_folder(SHOP) / "pictures").rglob("*.png"))) == 12
+    assert len(list((shop.collection(SHOP).data_folder / "pictures").rglob("*.png"))) == 12
 
 
 def test_a_file_that_was_replaced_is_a_new_picture_beside_the_old_one(shop: Workspace, heap: Path) -> None:
@@ -101,7 +101,7 @@ def test_another_label_at_a_second_import_is_counted_and_the_catalogue_s_stays(s
     heap = tree(tmp_path / "heap", {"a.png": photo(1), "b.png": photo(2), "c.png": photo(3)})
     tree(heap, {"labels.csv": "file,label\na.png,Hat\nb.png,Hat\nc.png,\n"})
     import_from(shop, heap)
-    with shop.catalogue(SHOP) as catalogue:
+    with shop.collection(SHOP).catalogue() as catalogue:
         catalogue.correct(1, "Cap", "ann", 0)
     tree(heap, {"labels.csv": "file,label\na.png,Hat\nb.png,Dress\nc.png,Coat\n"})
     report = import_from(shop, heap)
@@ -137,7 +137,7 @@ def test_a_lost_file_comes_back_by_the_same_import(
     shop: Workspace, heap: Path, part: str, lose: Callable[[Path], object]
 ) -> None:
     import_from(shop, heap)
-    for path in (shop.data_folder(SHOP) / part).rglob("*.png"):
+    for path in (shop.collection(SHOP).data_folder / part).rglob("*.png"):
         lose(path)
     assert counts(import_from(shop, heap)) == (0, 9, 0)
     assert_exactly(shop, FILES)
@@ -147,7 +147,7 @@ def test_a_thumbnail_that_was_cut_off_comes_back_by_the_same_import(shop: Worksp
     files = {"a.jpg": photo(1, 100, 80, "JPEG"), "b.png": photo(2)}
     heap = tree(tmp_path / "heap", files)
     import_from(shop, heap)
-    for path in (shop.data_folder(SHOP) / "thumbnails").rglob("*.*"):
+    for path in (shop.collection(SHOP).data_folder / "thumbnails").rglob("*.*"):
         data = path.read_bytes()
         # as long as before, as some file systems leave it
         path.write_bytes(data[:-20] + bytes(20) if path.suffix == ".jpg" else data[:-20])
@@ -194,20 +194,20 @@ def test_a_full_disk_is_our_own_error_and_the_same_again_goes_on(
         patched.setattr(Path, "write_bytes", write_bytes)
         with pytest.raises(WorkspaceError, match="No space left on device.*same command again: it goes on"):
             import_from(shop, heap)
-    with shop.catalogue(SHOP) as catalogue:
+    with shop.collection(SHOP).catalogue() as catalogue:
         assert ImportLog(catalogue).reports()[0].ended_at is None
-    assert not list(shop.data_folder(SHOP).rglob("*.partial"))
+    assert not list(shop.collection(SHOP).data_folder.rglob("*.partial"))
     import_from(shop, heap)
     assert_exactly(shop, FILES)
 
 
 def test_a_folder_that_may_not_be_written_is_our_own_error(shop: Workspace, heap: Path) -> None:
     # as root any folder may be written, but none below a file
-    tree(shop.data_folder(SHOP), {"thumbnails": ""})
+    tree(shop.collection(SHOP).data_folder, {"thumbnails": ""})
     with pytest.raises(WorkspaceError, match="could not be written .*Not a directory") as caught:
         import_from(shop, heap)
-    assert caught.value.path.is_relative_to(shop.data_folder(SHOP) / "thumbnails")
-    (shop.data_folder(SHOP) / "thumbnails").unlink()
+    assert caught.value.path.is_relative_to(shop.collection(SHOP).data_folder / "thumbnails")
+    (shop.collection(SHOP).data_folder / "thumbnails").unlink()
     import_from(shop, heap)
     assert_exactly(shop, FILES)
 
@@ -221,7 +221,7 @@ def test_a_second_import_at_once_is_told_that_one_runs(shop: Workspace, heap: Pa
         import_from(shop, heap, name="other")
         told.append(f"{done} of {total}")
 
-    import_source(shop, SHOP, Source(heap), meanwhile)
+    import_source(shop.collection(SHOP), Source(heap), meanwhile)
     assert told == ["9 of 9"]
     assert_exactly(shop, FILES)
     assert_exactly(shop, FILES, "other")
@@ -263,11 +263,13 @@ def test_only_so_many_pictures_are_read_ahead(shop: Workspace, monkeypatch: pyte
     files = {f"{number:03}.png": photo(number) for number in range(3 * WAITING)}
     read: list[str] = []
     ahead: list[int] = []
-    with shop.catalogue(SHOP) as catalogue:
+    with shop.collection(SHOP).catalogue() as catalogue:
         log = ImportLog(catalogue)
         monkeypatch.setattr(importing, "BATCH", 1)
         taken, report = entries(files, read), log.begin("", {})
-        import_entries(taken, shop.store(SHOP), catalogue, report, done=lambda n: ahead.append(len(read) - n))
+        import_entries(
+            taken, shop.collection(SHOP).store(), catalogue, report, done=lambda n: ahead.append(len(read) - n)
+        )
         assert catalogue.count() == len(files)
     assert max(ahead) <= WAITING
 
@@ -282,7 +284,7 @@ def test_what_was_written_before_an_interruption_stays(
         raise error
 
     with pytest.raises(type(error)):
-        import_source(shop, SHOP, Source(heap), interrupted)
+        import_source(shop.collection(SHOP), Source(heap), interrupted)
     assert len(items_of(shop)) == 4
     assert threading.active_count() == 1
     assert counts(import_from(shop, heap)) == (5, 4, 0)
@@ -293,7 +295,7 @@ def test_progress_counts_every_entry(shop: Workspace, heap: Path, monkeypatch: p
     monkeypatch.setattr(importing, "BATCH", 4)
     tree(heap, {"broken.png": b"x"})
     told: list[tuple[int, int]] = []
-    import_source(shop, SHOP, Source(heap), lambda done, total: told.append((done, total)))
+    import_source(shop.collection(SHOP), Source(heap), lambda done, total: told.append((done, total)))
     assert told == [(4, 10), (8, 10), (10, 10)]
 
 
@@ -335,12 +337,12 @@ def test_a_heap_without_pictures_leaves_no_trace_of_the_collection(
     with pytest.raises(DataError, match="There is nothing at"):
         import_from(shop, tmp_path / "gone")
     with pytest.raises(DataError, match="Name a folder, a table, a ZIP archive or a table of addresses"):
-        import_source(shop, SHOP, Source())
+        import_source(shop.collection(SHOP), Source())
     assert not shop.root.exists()
 
 
 def test_a_heap_of_refusals_alone_is_reported(shop: Workspace, tmp_path: Path) -> None:
     report = import_from(shop, tree(tmp_path / "heap", {"a.jpg": b"x"}))
     assert counts(report) == (0, 0, 1)
-    assert not shop.is_imported(SHOP)
+    assert not shop.collection(SHOP).is_imported()
     assert isinstance(report.skipped[0], tuple) and not isinstance(report.skipped[0], Refusal)

@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 
 from fashion16.catalogue.rows import ImportedItem
 from fashion16.cli import app
-from fashion16.collections.indexing import check, retune, rewrite_index
+from fashion16.collections.embeddings import active_embeddings
+from fashion16.collections.indexing import build_index, check, retune, rewrite_index
 from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import BusyError, DataError, MissingIndexError, TuningError
@@ -37,16 +38,16 @@ WIDE = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
 
 
 def settings(workspace: Workspace) -> IndexSettings:
-    return settings_in(workspace.index_file(NAME))
+    return settings_in(workspace.collection(NAME).index_file)
 
 
 def on_disk(workspace: Workspace) -> CategoryIndex:
-    return read_index(workspace.index_file(NAME))[0]
+    return read_index(workspace.collection(NAME).index_file)[0]
 
 
 def everything(workspace: Workspace) -> dict[str, bytes]:
     """Head and index, byte by byte, and what lies beside them."""
-    folders = workspace.index_file(NAME).parent, workspace.head_file(NAME).parent
+    folders = workspace.collection(NAME).index_file.parent, workspace.collection(NAME).head_file.parent
     return {str(file): file.read_bytes() for folder in folders for file in folder.iterdir() if file.is_file()}
 
 
@@ -76,29 +77,29 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_index_hashed_anew_is_the_one_that_would_be_built_with_these_settings(
     small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    head = small_workspace.head_file(NAME).read_bytes()
+    head = small_workspace.collection(NAME).head_file.read_bytes()
     opened = small_workspace.open()
     with monkeypatch.context() as within:
         no_network(within)
-        written = retune(small_workspace, opened, n_bits=64, seed=3, tunings={"Bag": Tuning(4, 2)})
+        written = retune(opened, n_bits=64, seed=3, tunings={"Bag": Tuning(4, 2)})
     assert_same_index(on_disk(small_workspace), written)
     assert settings(small_workspace) == IndexSettings(64, 3, {"Bag": Tuning(4, 2)})
-    assert small_workspace.head_file(NAME).read_bytes() == head
-    _, built = small_workspace.build_index(NAME, n_bits=64, seed=3)
+    assert small_workspace.collection(NAME).head_file.read_bytes() == head
+    _, built = build_index(small_workspace.collection(NAME), n_bits=64, seed=3)
     assert_same_index(written, built)
 
 
 def test_what_is_not_named_stays(small_workspace: Workspace) -> None:
     opened = small_workspace.open()
-    retune(small_workspace, opened, n_bits=64, seed=3, tunings={"Bag": Tuning(4, 2), "Coat": Tuning(1)})
+    retune(opened, n_bits=64, seed=3, tunings={"Bag": Tuning(4, 2), "Coat": Tuning(1)})
     before = on_disk(small_workspace)
     # nothing named: the same file again
-    assert_same_index(retune(small_workspace, opened), before)
-    retune(small_workspace, opened, tunings={"Coat": Tuning(n_probes=1)})
+    assert_same_index(retune(opened), before)
+    retune(opened, tunings={"Coat": Tuning(n_probes=1)})
     assert settings(small_workspace) == IndexSettings(64, 3, {"Bag": Tuning(4, 2), "Coat": Tuning(None, 1)})
-    retune(small_workspace, opened, seed=4)
+    retune(opened, seed=4)
     assert settings(small_workspace) == IndexSettings(64, 4, {"Bag": Tuning(4, 2), "Coat": Tuning(None, 1)})
-    retune(small_workspace, opened, n_bits=128, tunings={"Bag": Tuning()})
+    retune(opened, n_bits=128, tunings={"Bag": Tuning()})
     assert settings(small_workspace) == IndexSettings(128, 4, {"Coat": Tuning(None, 1)})
 
 
@@ -106,15 +107,15 @@ def test_a_category_that_is_left_to_its_size_again_is_as_it_was(small_workspace:
     opened, before = small_workspace.open(), on_disk(small_workspace)
     n = len(before.partitions["Bag"])
     assert 32 < n < 45  # with 32 items a bucket: none or one bit
-    retune(small_workspace, opened, tunings={"Bag": Tuning(6, 3)})
+    retune(opened, tunings={"Bag": Tuning(6, 3)})
     assert on_disk(small_workspace).partitions["Bag"].key_bits == 6
-    assert_same_index(retune(small_workspace, opened, tunings={"Bag": Tuning()}), before)
+    assert_same_index(retune(opened, tunings={"Bag": Tuning()}), before)
 
 
 def test_codes_and_buckets_are_those_of_the_new_hyperplanes(small_workspace: Workspace) -> None:
     opened = small_workspace.open()
-    today, embeddings, _ = small_workspace.active_embeddings(NAME, opened.searcher.encoder.digest)
-    index = retune(small_workspace, opened, n_bits=32, seed=5, tunings={"Bag": Tuning(7)})
+    today, embeddings, _ = active_embeddings(small_workspace.collection(NAME), opened.searcher.encoder.digest)
+    index = retune(opened, n_bits=32, seed=5, tunings={"Bag": Tuning(7)})
     partition = index.partitions["Bag"]
     bags = embeddings[np.searchsorted(today.ids, partition.ids)].astype(np.float64)
     bits = (bags - embeddings.mean(axis=0, dtype=np.float64)) @ index.hyperplanes.planes.astype(np.float64) > 0
@@ -124,7 +125,7 @@ def test_codes_and_buckets_are_those_of_the_new_hyperplanes(small_workspace: Wor
 
 
 def test_a_search_probes_as_many_buckets_as_were_chosen(small_workspace: Workspace) -> None:
-    retune(small_workspace, small_workspace.open(), tunings={"Ankle boot": Tuning(8, 2)})
+    retune(small_workspace.open(), tunings={"Ankle boot": Tuning(8, 2)})
     opened = small_workspace.open()
     classified = opened.classify(opened.picture(1))
     assert classified.category == "Ankle boot"
@@ -144,10 +145,10 @@ def test_without_a_file_of_embeddings_those_of_the_index_are_hashed(
     small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened, before = small_workspace.open(), on_disk(small_workspace)
-    small_workspace.embeddings_file(NAME, opened.searcher.encoder.digest, 64).unlink()
+    small_workspace.collection(NAME).embeddings_file(opened.searcher.encoder.digest, 64).unlink()
     no_network(monkeypatch)
     for seed in (3, 4, 2019):
-        retune(small_workspace, opened, seed=seed)
+        retune(opened, seed=seed)
     after = on_disk(small_workspace)
     # 16 bits taken from 16 bits are the same, however often
     for name, partition in before.partitions.items():
@@ -159,28 +160,28 @@ def test_without_a_file_of_embeddings_those_of_the_index_are_hashed(
 
 def test_where_an_item_has_no_exact_embedding_those_of_the_index_are_hashed(small_workspace: Workspace) -> None:
     opened = small_workspace.open()
-    path = small_workspace.embeddings_file(NAME, opened.searcher.encoder.digest, 64)
+    path = small_workspace.collection(NAME).embeddings_file(opened.searcher.encoder.digest, 64)
     # other ones, so that it shows which were taken, and none for the last item
     np.save(path, unit_vectors(399, opened.searcher.index.hyperplanes.dimensions, seed=1))
     before = on_disk(small_workspace)
-    after = retune(small_workspace, opened, seed=3)
+    after = retune(opened, seed=3)
     assert len(after) == 400
     np.testing.assert_array_equal(after.embeddings(range(1, 401)), before.embeddings(range(1, 401)))
 
 
 def test_a_damaged_file_of_embeddings_is_named_and_nothing_is_written(small_workspace: Workspace) -> None:
     opened = small_workspace.open()
-    path = small_workspace.embeddings_file(NAME, opened.searcher.encoder.digest, 64)
+    path = small_workspace.collection(NAME).embeddings_file(opened.searcher.encoder.digest, 64)
     path.write_bytes(path.read_bytes()[:1000])
     before = everything(small_workspace)
     with pytest.raises(DataError, match="is damaged. Remove it"):
-        retune(small_workspace, opened, seed=3)
+        retune(opened, seed=3)
     assert everything(small_workspace) == before
 
 
 def test_the_progress_is_told_in_items(small_workspace: Workspace) -> None:
     told: list[tuple[int, int]] = []
-    retune(small_workspace, small_workspace.open(), seed=3, progress=lambda done, total: told.append((done, total)))
+    retune(small_workspace.open(), seed=3, progress=lambda done, total: told.append((done, total)))
     sizes = [len(part) for _, part in sorted(on_disk(small_workspace).partitions.items())]
     assert told == [(int(done), 400) for done in np.cumsum(sizes)]
 
@@ -193,10 +194,10 @@ def test_the_categories_are_todays(small_workspace: Workspace) -> None:
     elsewhere.correct(1, "[Gum]boot", "ann", 0)
     newest = elsewhere.exclude(2, "ann", 0)
     assert opened.n_since_index == 2
-    index = retune(small_workspace, opened, tunings={"[Gum]boot": Tuning(2)})
+    index = retune(opened, tunings={"[Gum]boot": Tuning(2)})
     assert (index.category_of(1), index.category_of(2), len(index)) == ("[Gum]boot", None, 399)
     assert index.partitions["[Gum]boot"].key_bits == 2
-    assert read_index(small_workspace.index_file(NAME))[1].revision == newest.id
+    assert read_index(small_workspace.collection(NAME).index_file)[1].revision == newest.id
     assert opened.n_since_index == 0
     again = small_workspace.open()
     assert again.refresh() == 0
@@ -204,18 +205,18 @@ def test_the_categories_are_todays(small_workspace: Workspace) -> None:
 
 
 def test_an_item_without_a_label_stays_where_it_lies(small_workspace: Workspace) -> None:
-    with small_workspace.catalogue(NAME) as catalogue, catalogue.writing() as connection:
+    with small_workspace.collection(NAME).catalogue() as catalogue, catalogue.writing() as connection:
         connection.exec_driver_sql("UPDATE items SET label = NULL WHERE id IN (1, 2)")
-    index, header = read_index(small_workspace.index_file(NAME))
+    index, header = read_index(small_workspace.collection(NAME).index_file)
     index.move([1], "Bag")
-    write_index(small_workspace.index_file(NAME), index, header)
+    write_index(small_workspace.collection(NAME).index_file, index, header)
     before = index.category_of(2)
-    after = retune(small_workspace, small_workspace.open(), seed=3)
+    after = retune(small_workspace.open(), seed=3)
     assert (after.category_of(1), after.category_of(2)) == ("Bag", before)
 
 
 def test_items_on_disk_that_memory_does_not_know_are_kept(small_workspace: Workspace) -> None:
-    path = small_workspace.index_file(NAME)
+    path = small_workspace.collection(NAME).index_file
     whole, header = read_index(path)
     fewer, _ = read_index(path)
     fewer.remove(range(201, 401))
@@ -223,19 +224,19 @@ def test_items_on_disk_that_memory_does_not_know_are_kept(small_workspace: Works
     opened = small_workspace.open()
     write_index(path, whole, header)
     assert len(opened.searcher.index) == 200
-    assert len(retune(small_workspace, opened, seed=3)) == len(small_workspace.open().searcher.index) == 400
+    assert len(retune(opened, seed=3)) == len(small_workspace.open().searcher.index) == 400
 
 
 def test_a_picture_that_is_not_indexed_yet_stays_so(small_workspace: Workspace) -> None:
-    with small_workspace.catalogue(NAME) as catalogue:
+    with small_workspace.collection(NAME).catalogue() as catalogue:
         catalogue.add([ImportedItem(400, "0" * 64, "Bag", "train", "another shop")])
-    assert retune(small_workspace, small_workspace.open(), seed=3).known([400, 401]) == [400]
+    assert retune(small_workspace.open(), seed=3).known([400, 401]) == [400]
 
 
 def test_a_tuning_outlives_a_category_that_corrections_empty(small_workspace: Workspace) -> None:
     opened = small_workspace.open()
     n = opened.catalogue.label_counts()["Bag"]
-    retune(small_workspace, opened, tunings={"Bag": Tuning(4, 2)})
+    retune(opened, tunings={"Bag": Tuning(4, 2)})
     again = small_workspace.open()
     batch = again.rename_label("Bag", "Satchel", "ann", include_test=True)
     assert "Bag" not in again.searcher.index.categories
@@ -248,19 +249,19 @@ def test_a_tuning_outlives_a_category_that_corrections_empty(small_workspace: Wo
     assert (len(part), part.key_bits) == (n, 4)
     # what no category bears any more can be unpinned all the same
     again.rename_label("Bag", "Satchel", "ann", include_test=True)
-    assert retune(small_workspace, again, tunings={"Bag": Tuning()}).tunings == {}
+    assert retune(again, tunings={"Bag": Tuning()}).tunings == {}
 
 
 def test_a_head_that_is_swapped_leaves_the_settings(small_workspace: Workspace) -> None:
-    with small_workspace.catalogue(NAME) as catalogue, catalogue.writing() as connection:
+    with small_workspace.collection(NAME).catalogue() as catalogue, catalogue.writing() as connection:
         connection.exec_driver_sql("UPDATE items SET label = NULL WHERE id % 4 = 1")
-    retune(small_workspace, small_workspace.open(), 64, 3, {"Bag": Tuning(4, 2)})
-    with small_workspace.catalogue(NAME) as catalogue:
+    retune(small_workspace.open(), 64, 3, {"Bag": Tuning(4, 2)})
+    with small_workspace.collection(NAME).catalogue() as catalogue:
         catalogue.rename_label("Sandal", "Slipper", "ann", include_test=True)
-    before = small_workspace.index_file(NAME).read_bytes()
-    refit(small_workspace, NAME)
-    swap(small_workspace, NAME)
-    assert small_workspace.index_file(NAME).read_bytes() != before
+    before = small_workspace.collection(NAME).index_file.read_bytes()
+    refit(small_workspace.collection(NAME))
+    swap(small_workspace.collection(NAME))
+    assert small_workspace.collection(NAME).index_file.read_bytes() != before
     assert settings(small_workspace) == IndexSettings(64, 3, {"Bag": Tuning(4, 2)})
 
 
@@ -285,7 +286,7 @@ REFUSED: list[tuple[dict[str, object], str]] = [
 @pytest.fixture
 def pinned_workspace(small_workspace: Workspace) -> Workspace:
     """A small workspace whose coats lie in 512 buckets."""
-    retune(small_workspace, small_workspace.open(), tunings={"Coat": Tuning(9)})
+    retune(small_workspace.open(), tunings={"Coat": Tuning(9)})
     return small_workspace
 
 
@@ -336,15 +337,18 @@ def test_what_is_allowed_can_be_built(n_bits: int, coat: Tuning, bag: Tuning) ->
 
 def test_while_an_import_runs_nothing_is_written(small_workspace: Workspace) -> None:
     opened, before = small_workspace.open(), everything(small_workspace)
-    with only_one(small_workspace.import_lock(NAME)), pytest.raises(BusyError, match="Another process is at work"):
-        retune(small_workspace, opened, seed=3)
+    with (
+        only_one(small_workspace.collection(NAME).import_lock),
+        pytest.raises(BusyError, match="Another process is at work"),
+    ):
+        retune(opened, seed=3)
     assert everything(small_workspace) == before
 
 
 def test_an_index_that_is_made_anew_meanwhile_stays(
     small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened, path = small_workspace.open(), small_workspace.index_file(NAME)
+    opened, path = small_workspace.open(), small_workspace.collection(NAME).index_file
     index, header = read_index(path)
 
     def overtaken(partial: Path, *what: object) -> None:
@@ -353,7 +357,7 @@ def test_an_index_that_is_made_anew_meanwhile_stays(
 
     monkeypatch.setattr("fashion16.collections.indexing.write_index", overtaken)
     with pytest.raises(BusyError, match="has made the index of “fashion-mnist” anew; that one stays"):
-        retune(small_workspace, opened, seed=3)
+        retune(opened, seed=3)
     assert len(on_disk(small_workspace)) == 399
     assert settings(small_workspace).seed == 2019
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -361,10 +365,10 @@ def test_an_index_that_is_made_anew_meanwhile_stays(
 
 def test_where_there_is_no_index_none_is_made(small_workspace: Workspace) -> None:
     opened = small_workspace.open()
-    small_workspace.index_file(NAME).unlink()
+    small_workspace.collection(NAME).index_file.unlink()
     with pytest.raises(MissingIndexError):
-        retune(small_workspace, opened, seed=3)
-    assert not small_workspace.index_file(NAME).exists()
+        retune(opened, seed=3)
+    assert not small_workspace.collection(NAME).index_file.exists()
 
 
 # the command
@@ -422,7 +426,7 @@ def test_the_command_pins_what_it_is_told_and_prints_what_is_now(home: Workspace
 
 
 def test_a_category_may_hold_the_sign_and_markup(home: Workspace) -> None:
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         catalogue.rename_label("Bag", "[b]a=b=", "ann", include_test=True)
     printed = succeed("tune", NAME, "--key-bits", "[b]a=b==4")
     assert settings(home).tunings == {"[b]a=b=": Tuning(4)}
@@ -431,7 +435,7 @@ def test_a_category_may_hold_the_sign_and_markup(home: Workspace) -> None:
 
 def test_a_category_that_has_no_items_is_listed_while_something_is_pinned(home: Workspace) -> None:
     succeed("tune", NAME, "--probes", "Bag=1")
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         catalogue.rename_label("Bag", "Satchel", "ann", include_test=True)
     printed = succeed("tune", NAME, "--seed", 3)
     assert rows(printed)["Bag"] == ["0", "by size", "", "", "1 pinned"]
@@ -485,7 +489,7 @@ def test_an_index_made_again_by_the_command_leaves_bits_that_were_given_before(h
     assert succeed("index", NAME).endswith("categories, 64 bits\nKept as chosen: 64 bits\n")
 
 
-@pytest.mark.parametrize("lose", [lambda workspace: workspace.index_file(NAME).unlink()])
+@pytest.mark.parametrize("lose", [lambda workspace: workspace.collection(NAME).index_file.unlink()])
 def test_without_an_index_the_command_says_how_to_make_one(home: Workspace, lose: Callable[[Workspace], None]) -> None:
     lose(home)
     with pytest.raises(MissingIndexError, match=f"Make one with: fashion16 index {NAME}"):
@@ -493,7 +497,7 @@ def test_without_an_index_the_command_says_how_to_make_one(home: Workspace, lose
 
 
 def test_a_seed_of_another_index_file_is_not_lost(small_workspace: Workspace) -> None:
-    index, header = read_index(small_workspace.index_file(NAME))
-    write_index(small_workspace.index_file(NAME), index, replace(header, seed=0))
-    retune(small_workspace, small_workspace.open(), n_bits=64)
+    index, header = read_index(small_workspace.collection(NAME).index_file)
+    write_index(small_workspace.collection(NAME).index_file, index, replace(header, seed=0))
+    retune(small_workspace.open(), n_bits=64)
     assert settings(small_workspace) == IndexSettings(64, 0)

@@ -35,7 +35,7 @@ def home(tmp_path: Path) -> Workspace:
 @pytest.fixture
 def folder(home: Workspace) -> Iterator[Path]:
     """The job's folder; a job that a failed test left is killed."""
-    folder = home.job_folder(SHOP)
+    folder = home.collection(SHOP).job_folder
     yield folder
     if locks.is_taken(folder / "lock"):
         os.killpg(int((folder / "pid").read_text()), signal.SIGKILL)
@@ -49,7 +49,7 @@ def site() -> Iterator[Site]:
 
 
 def start(home: Workspace, *arguments: str) -> None:
-    jobs.start(home.job_folder(SHOP), arguments, {ROOT_VARIABLE: str(home.root)})
+    jobs.start(home.collection(SHOP).job_folder, arguments, {ROOT_VARIABLE: str(home.root)})
 
 
 def waiting(home: Workspace, site: Site) -> list[str]:
@@ -91,7 +91,7 @@ def test_a_job_that_ends_well_says_what_it_did(home: Workspace, folder: Path, tm
     assert (state.exit_status, state.message, state.was_cut_short) == (0, "", False)
     assert (state.step, state.done, state.total) == ("Importing", 5, 5)
     assert "5 added" in state.log
-    with home.catalogue(SHOP) as catalogue:
+    with home.collection(SHOP).catalogue() as catalogue:
         assert catalogue.count() == 5
 
 

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from fashion16.errors import DataError, WorkspaceError
 from fashion16.labels import issues as label_issues
 from fashion16.labels.issues import (
-    LISTED,
     LabelIssues,
     chances,
     confusions,
@@ -25,10 +24,10 @@ from fashion16.labels.issues import (
     deal,
     find_label_issues,
     learnable,
-    nearest_others,
     out_of_sample,
 )
 from fashion16.search.head import LEARNABLE, Head
+from fashion16.search.neighbours import LISTED, nearest_others
 from fashion16.search.searcher import NEAR_DUPLICATE
 from fashion16.types import Floats, Labels
 from tests.fakes import reseal, unit_vectors
@@ -368,7 +367,7 @@ def test_progress_rises_and_ends_at_its_total(each: int) -> None:
 def test_many_items_are_compared_by_cells_with_nearly_the_same_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings = np.concatenate([cluster(axis, 250, seed=axis) for axis in range(8)])
     _, exact = nearest_others(embeddings)
-    monkeypatch.setattr(label_issues, "EXACT_UP_TO", 100)
+    monkeypatch.setattr("fashion16.search.neighbours.EXACT_UP_TO", 100)
     monkeypatch.setattr(label_issues, "BLOCK", 300)
     cosines, nearest = nearest_others(embeddings)
     shared = [len(set(some) & set(others)) for some, others in zip(nearest.tolist(), exact.tolist(), strict=True)]

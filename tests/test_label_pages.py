@@ -40,7 +40,7 @@ def app(home: Workspace) -> Iterator[AppTest]:
 
 @pytest.fixture
 def issues(home: Workspace) -> LabelIssues:
-    return suspicion.rank(home, NAME)
+    return suspicion.rank(home.collection(NAME))
 
 
 def shown(app: AppTest, view: str = "One by one") -> AppTest:
@@ -57,7 +57,7 @@ def picture(app: AppTest) -> int:
 
 
 def test_the_page_begins_with_the_most_suspicious_picture(app: AppTest, issues: LabelIssues, home: Workspace) -> None:
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         split_of = {item.id: item.split for item in catalogue.items(issues.ids.tolist())}
     first = next(int(i) for i in issues.ids if split_of[int(i)] != "test")
     assert picture(shown(app)) == first
@@ -70,7 +70,7 @@ def test_without_a_ranking_the_order_is_by_number_and_a_ranking_is_offered(app: 
 
 def test_once_they_are_ranked_the_suspicious_ones_come_first(app: AppTest, home: Workspace) -> None:
     assert shown(app).selectbox(key="order").value == BY_ID
-    suspicion.rank(home, NAME)
+    suspicion.rank(home.collection(NAME))
     app.run()
     assert not app.exception
     assert app.selectbox(key="order").value == SUSPICION
@@ -88,7 +88,7 @@ def test_strangers_may_look_and_not_correct(app: AppTest, monkeypatch: pytest.Mo
 def test_each_label_has_a_key_and_a_press_is_one_decision(app: AppTest, home: Workspace) -> None:
     shown(app)
     item_id = picture(app)
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         names = catalogue.label_names()
         assert [app.button(key=f"key_label_{number}").label for number in range(10)] == [
             name.replace("-", "\\-") for name in names
@@ -103,7 +103,7 @@ def test_each_label_has_a_key_and_a_press_is_one_decision(app: AppTest, home: Wo
 def test_a_decision_about_a_version_that_is_gone_changes_nothing(app: AppTest, home: Workspace) -> None:
     shown(app)
     item_id = picture(app)
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         catalogue.correct(item_id, "Bag", "ann", 0)
         app.button(key="key_label_0").click().run()
         assert not app.exception
@@ -167,7 +167,7 @@ def test_the_grid_decides_about_what_is_ticked_and_one_undo_takes_it_back(app: A
     app.run()
     app.button(key="bulk_exclude").click().run()
     assert not app.exception
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         assert {item.status for item in catalogue.items(ids)} == {EXCLUDED}
         app.button(key="bulk_undo").click().run()
         assert not app.exception
@@ -188,7 +188,7 @@ def test_an_undo_passes_over_what_somebody_has_changed_since(home: Workspace) ->
 
 
 def test_the_history_is_filtered_by_who_and_what(app: AppTest, home: Workspace) -> None:
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         catalogue.keep(1, "ann", 0)
         catalogue.correct(2, "Bag", "bob", 0, why="seen before")
     shown(app, "History")
@@ -201,7 +201,7 @@ def test_the_history_is_filtered_by_who_and_what(app: AppTest, home: Workspace) 
 
 
 def test_the_data_set_view_renames_a_label_and_says_how_many(app: AppTest, home: Workspace) -> None:
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         n_bags = catalogue.label_counts()["Bag"]
     shown(app, "Data set")
     app.selectbox(key="label_old").set_value("Bag")
@@ -209,7 +209,7 @@ def test_the_data_set_view_renames_a_label_and_says_how_many(app: AppTest, home:
     app.button(key="label_rename").click().run()
     assert not app.exception
     assert f"{n_bags} pictures labelled “Bag” are labelled “Shirt” now" in app.success[0].value
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         assert "Bag" not in catalogue.label_counts()
 
 
@@ -223,13 +223,13 @@ def test_a_label_is_added_and_gets_a_key(app: AppTest) -> None:
 
 
 def test_what_would_be_written_back_is_said_before(app: AppTest, home: Workspace) -> None:
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         catalogue.correct(1, "Bag", "ann", 0)
     shown(app, "Data set")
     app.button(key="back_try").click().run()
     assert not app.exception
     assert app.success[0].value
-    assert not (home.data_folder(NAME) / "corrected").exists()
+    assert not (home.collection(NAME).data_folder / "corrected").exists()
 
 
 def test_what_another_page_picked_is_shown_exactly_and_in_its_order(app: AppTest, home: Workspace) -> None:
@@ -240,7 +240,7 @@ def test_what_another_page_picked_is_shown_exactly_and_in_its_order(app: AppTest
     opened.keep(decided, "ann", opened.catalogue.item(decided).version)
     opened.exclude(excluded, "ann", opened.catalogue.item(excluded).version)
     picked = [other, test_item, excluded, decided]
-    selection = Selections(home.selections_folder(NAME)).keep("From <b>elsewhere</b>", picked)
+    selection = Selections(home.collection(NAME).selections_folder).keep("From <b>elsewhere</b>", picked)
     opened.close()
     app.query_params |= {"selection": selection.name, "status": "All", "test_too": "true"}
     shown(app, "Grid")

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from fashion16.collections import embeddings
+from fashion16.collections.embeddings import embed, stored_embeddings
+from fashion16.collections.indexing import build_index, is_indexed
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import DamagedPictureError, DataError, HeadError
 from fashion16.images import to_network
@@ -36,7 +38,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shop = bare_workspace(tmp_path_factory.mktemp("labels") / "home")
     files = {**HATS, **DRESSES, **CAPES, **GOWNS, **LOOSE}
     import_from(shop, tree(shop.root.parent / "heap", files))
-    shop.build_index(SHOP)
+    build_index(shop.collection(SHOP))
     return shop.root
 
 
@@ -67,13 +69,13 @@ def test_a_label_with_too_few_pictures_is_no_category_of_the_head_but_in_the_ind
 def test_with_one_more_picture_a_label_is_learnt(shop: Workspace, tmp_path: Path) -> None:
     # one that falls into the training split, as others of the label do
     import_from(shop, tree(tmp_path / "more", {"Cape/one more.png": photo(49)}))
-    head, index = shop.build_index(SHOP)
+    head, index = build_index(shop.collection(SHOP))
     assert head.categories == ("Cape", "Dress", "Gown", "Hat")
     assert len(index) == 67
 
 
 def test_items_without_a_label_lie_in_the_category_that_is_predicted_for_them(shop: Workspace) -> None:
-    ids, vectors, _ = shop.stored_embeddings(SHOP, digest_of(shop))
+    ids, vectors, _ = stored_embeddings(shop.collection(SHOP), digest_of(shop))
     with closing(shop.open(SHOP)) as opened:
         for name in LOOSE:
             item_id = ids_of(shop)[name]
@@ -93,12 +95,12 @@ def test_an_item_without_a_label_moves_when_it_is_given_one(shop: Workspace) -> 
     # opened anew, and built anew with one more picture of the label
     with closing(shop.open(SHOP)) as opened:
         assert opened.searcher.index.category_of(item_id) == "Cape"
-    _, index = shop.build_index(SHOP)
+    _, index = build_index(shop.collection(SHOP))
     assert index.category_of(item_id) == "Cape"
 
 
 def test_labels_imported_alike_are_no_news_for_the_index(shop: Workspace) -> None:
-    assert shop.is_indexed(SHOP)
+    assert is_indexed(shop.collection(SHOP))
     with closing(shop.open(SHOP)) as opened:
         assert opened.refresh() == 0
         assert len(opened.searcher.index) == 66
@@ -106,7 +108,7 @@ def test_labels_imported_alike_are_no_news_for_the_index(shop: Workspace) -> Non
 
 def test_every_item_of_the_collection_finds_itself(shop: Workspace) -> None:
     with closing(shop.open(SHOP)) as opened:
-        ids, vectors, _ = shop.stored_embeddings(SHOP, digest_of(shop))
+        ids, vectors, _ = stored_embeddings(shop.collection(SHOP), digest_of(shop))
         found = opened.searcher.index.search(vectors, opened.searcher.index.categories, k=1)
     np.testing.assert_array_equal(found.ids[:, 0], ids)
 
@@ -118,7 +120,7 @@ def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     for name in ("encoder.json", "encoder.tflite", "references.h5"):
         (shop.encoder_folder / name).symlink_to(REPOSITORY / "models" / "encoder" / name)
     import_from(shop, tree(shop.root.parent / "heap", LOOSE))
-    shop.build_index(SHOP)
+    build_index(shop.collection(SHOP))
     return shop
 
 
@@ -141,7 +143,7 @@ def test_a_collection_without_labels_needs_references(unlabelled: Workspace, tmp
     shop = Workspace(shutil.copytree(unlabelled.root, tmp_path / "home", symlinks=True))
     (shop.encoder_folder / "references.h5").unlink()
     with pytest.raises(HeadError, match="at least two categories, and there are 0. Add pictures with other labels."):
-        shop.build_index(SHOP)
+        build_index(shop.collection(SHOP))
 
 
 # embeddings that grow
@@ -157,21 +159,21 @@ def imported(root: Path, *numbers: range, size: int = 24) -> Workspace:
 
 
 def expected_rows(shop: Workspace, side: int) -> np.ndarray:
-    return FakeEncoder().encode(np.stack([to_network(picture, side) for picture in shop.rows(SHOP)]))
+    return FakeEncoder().encode(np.stack([to_network(picture, side) for picture in shop.collection(SHOP).rows()]))
 
 
 def test_only_pictures_that_are_new_are_encoded(tmp_path: Path) -> None:
     shop = imported(tmp_path, range(20))
     encoder = FailingEncoder()
-    path = shop.embed(SHOP, encoder)
+    path = embed(shop.collection(SHOP), encoder)
     assert encoder.batches == [16, 4]
     imported(tmp_path, range(27))
     again, told = FailingEncoder(), []
-    assert shop.embed(SHOP, again, lambda done, total: told.append((done, total))) == path
+    assert embed(shop.collection(SHOP), again, lambda done, total: told.append((done, total))) == path
     assert (again.batches, told) == ([7], [(27, 27)])
     np.testing.assert_array_equal(np.load(path), expected_rows(shop, 32))
     third = FailingEncoder()
-    shop.embed(SHOP, third)
+    embed(shop.collection(SHOP), third)
     assert third.batches == []
     assert [each.name for each in path.parent.glob("embeddings*")] == [path.name]
 
@@ -182,29 +184,29 @@ def test_an_interrupted_embedding_goes_on_though_there_are_more_pictures_now(
 ) -> None:
     monkeypatch.setattr(embeddings, "CHUNK", 16)
     shop = imported(tmp_path, range(20))
-    path = shop.embed(SHOP, FailingEncoder())
+    path = embed(shop.collection(SHOP), FailingEncoder())
     imported(tmp_path, range(80))
     with pytest.raises(KeyboardInterrupt):
         # from 20 on: 36, 52, 68, 80
-        shop.embed(SHOP, FailingEncoder(fails_after=min(fails_after, 3)))
+        embed(shop.collection(SHOP), FailingEncoder(fails_after=min(fails_after, 3)))
     # until it is whole, the file is the old one
     assert len(np.load(path)) == 20
     imported(tmp_path, range(90))
     going_on = FailingEncoder()
-    shop.embed(SHOP, going_on)
+    embed(shop.collection(SHOP), going_on)
     assert sum(going_on.batches) == 90 - 20 - 16 * min(fails_after, 3)
     np.testing.assert_array_equal(np.load(path), expected_rows(shop, 32))
 
 
 def test_what_an_earlier_run_says_of_itself_is_not_believed_of_a_new_one(tmp_path: Path) -> None:
     shop = imported(tmp_path, range(40))
-    path = shop.embed(SHOP, FailingEncoder())
+    path = embed(shop.collection(SHOP), FailingEncoder())
     path.unlink()
     # killed between its last two steps, it left this
     path.with_suffix(".json").write_text(json.dumps({"done": 40}))
     with pytest.raises(KeyboardInterrupt):
-        shop.embed(SHOP, FailingEncoder(fails_after=1))
-    shop.embed(SHOP, FailingEncoder())
+        embed(shop.collection(SHOP), FailingEncoder(fails_after=1))
+    embed(shop.collection(SHOP), FailingEncoder())
     np.testing.assert_array_equal(np.load(path), expected_rows(shop, 32))
 
 
@@ -213,20 +215,20 @@ def test_a_missing_or_damaged_thumbnail_is_named_and_what_is_done_stays(
 ) -> None:
     monkeypatch.setattr(embeddings, "CHUNK", 16)
     shop = imported(tmp_path, range(100))
-    with shop.catalogue(SHOP) as catalogue:
+    with shop.collection(SHOP).catalogue() as catalogue:
         _, file, _, _ = catalogue.files()[90]
-    thumbnail = shop.data_folder(SHOP) / "thumbnails" / file
+    thumbnail = shop.collection(SHOP).data_folder / "thumbnails" / file
     whole = thumbnail.read_bytes()
     thumbnail.write_bytes(whole[:20])
     with pytest.raises(DamagedPictureError, match="A stored thumbnail is damaged. Import the collection again."):
-        shop.embed(SHOP, FailingEncoder())
+        embed(shop.collection(SHOP), FailingEncoder())
     thumbnail.unlink()
     with pytest.raises(DataError, match="is missing. Import the same pictures again."):
-        shop.embed(SHOP, FailingEncoder())
+        embed(shop.collection(SHOP), FailingEncoder())
     imported(tmp_path, range(100))
     assert thumbnail.read_bytes() == whole
     going_on = FailingEncoder()
-    path = shop.embed(SHOP, going_on)
+    path = embed(shop.collection(SHOP), going_on)
     assert sum(going_on.batches) < 100
     np.testing.assert_array_equal(np.load(path), expected_rows(shop, 32))
 
@@ -241,36 +243,36 @@ def test_the_side_follows_from_the_middle_of_all_sizes(tmp_path: Path, sizes: li
     files = {f"{number}.png": photo(number, size, size // 2) for number, size in enumerate(sizes)}
     import_from(shop, tree(tmp_path / "heap", files))
     encoder = FailingEncoder()
-    assert shop.side(SHOP, encoder.card) == side
-    path = shop.embed(SHOP, encoder)
-    assert path == shop.data_folder(SHOP) / f"embeddings-{encoder.digest[:12]}-{side}.npy"
+    assert shop.collection(SHOP).side(encoder.card) == side
+    path = embed(shop.collection(SHOP), encoder)
+    assert path == shop.collection(SHOP).data_folder / f"embeddings-{encoder.digest[:12]}-{side}.npy"
     np.testing.assert_array_equal(np.load(path), expected_rows(shop, side))
 
 
 def test_where_most_pictures_have_become_large_all_are_encoded_anew(tmp_path: Path) -> None:
     shop = imported(tmp_path, range(10))
-    small = shop.embed(SHOP, FailingEncoder())
+    small = embed(shop.collection(SHOP), FailingEncoder())
     import_from(shop, tree(tmp_path / "large", {f"large {n}.png": photo(n, 90, 90) for n in range(11)}))
     encoder = FailingEncoder()
-    large = shop.embed(SHOP, encoder)
+    large = embed(shop.collection(SHOP), encoder)
     assert (small.name[-7:], large.name[-7:], sum(encoder.batches)) == ("-32.npy", "-64.npy", 21)
 
 
 def test_nothing_to_encode_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="are not there. Fetch them with: fashion16 import shop"):
-        Workspace(tmp_path / "home").embed(SHOP, FailingEncoder())
+        embed(Workspace(tmp_path / "home").collection(SHOP), FailingEncoder())
 
 
 def test_an_index_is_brought_up_to_date_by_encoding_what_is_new(shop: Workspace, tmp_path: Path) -> None:
     import_from(shop, tree(tmp_path / "more", photos("Hat", range(70, 75))))
-    assert not shop.is_indexed(SHOP)
+    assert not is_indexed(shop.collection(SHOP))
     told: list[tuple[int, int]] = []
-    _, index = shop.build_index(SHOP, progress=lambda done, total: told.append((done, total)))
+    _, index = build_index(shop.collection(SHOP), progress=lambda done, total: told.append((done, total)))
     assert told == [(71, 71)]
-    assert shop.is_indexed(SHOP)
+    assert is_indexed(shop.collection(SHOP))
     with closing(shop.open(SHOP)) as opened:
         for item_id in range(67, 72):
             assert opened.searcher.index.category_of(item_id) == "Hat"
             assert opened.find(opened.classify(opened.picture(item_id)), categories=["Hat"]).results[0].id == item_id
     side = EncoderCard.read(shop.encoder_folder / "encoder.json").small_side
-    assert len(np.load(shop.embeddings_file(SHOP, digest_of(shop), side))) == len(index) == 71
+    assert len(np.load(shop.collection(SHOP).embeddings_file(digest_of(shop), side))) == len(index) == 71

@@ -257,7 +257,7 @@ def test_without_tensorflow_the_page_says_what_to_install(app: AppTest, monkeypa
 
 
 def test_while_a_command_runs_no_other_can_be_started(app: AppTest, home: Workspace) -> None:
-    folder = home.job_folder(NAME)
+    folder = home.collection(NAME).job_folder
     handle = locks.take(folder / "lock")
     assert handle is not None
     (folder / "job.json").write_text('{"arguments": ["train", "category-cnn"], "began_at": ""}')

@@ -97,19 +97,19 @@ def test_what_mnist_s_format_cannot_hold_is_said(
 
 def test_fashion_mnist_itself_is_written_beside_its_pictures(shop: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write_back_mnist, "N_TRAINING", 3)
-    with shop.catalogue(DEFAULT_COLLECTION) as catalogue:
+    with shop.collection().catalogue() as catalogue:
         catalogue.add(ImportedItem(n, f"{n:064}", CATEGORIES[n], "train", DEFAULT_COLLECTION) for n in range(5))
-    np.save(shop.pictures_file(DEFAULT_COLLECTION), np.zeros((5, 28, 28), np.uint8))
-    folder = shop.data_folder(DEFAULT_COLLECTION) / "corrected"
-    assert [done.path for done in write_back(shop, DEFAULT_COLLECTION)] == [None]
+    np.save(shop.collection().pictures_file, np.zeros((5, 28, 28), np.uint8))
+    folder = shop.collection().data_folder / "corrected"
+    assert [done.path for done in write_back(shop.collection())] == [None]
     assert not folder.exists()
-    with shop.catalogue(DEFAULT_COLLECTION) as catalogue:
+    with shop.collection().catalogue() as catalogue:
         catalogue.correct(1, "Bag", "ann", 0)
         catalogue.correct(5, "Gown", "ann", 0)
         catalogue.exclude(2, "ann", 0)
-    assert sum(done.n_changed for done in write_back(shop, DEFAULT_COLLECTION)) == 2
+    assert sum(done.n_changed for done in write_back(shop.collection())) == 2
     assert read_idx(folder / "train-labels-idx1-ubyte.gz").tolist() == [8, 1, 2]
     assert read_idx(folder / "t10k-labels-idx1-ubyte.gz").tolist() == [3, 10]
     assert (folder / "labels.txt").read_text().split("\n") == [*CATEGORIES, "Gown", ""]
     assert (folder / "excluded.csv").read_text() == "file,label\ntrain/00001,Trouser\n"
-    assert not [done for done in write_back(shop, DEFAULT_COLLECTION) if done.is_written]
+    assert not [done for done in write_back(shop.collection()) if done.is_written]

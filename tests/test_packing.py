@@ -14,7 +14,6 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -26,10 +25,13 @@ from PIL import Image
 import fashion16.collections.packing
 from fashion16.catalogue.catalogue import Catalogue
 from fashion16.catalogue.rows import ImportedItem, Item
+from fashion16.collections.indexing import build_index
 from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.opened import Collection
 from fashion16.collections.pack_files import COLUMNS, PackCard, read_pack, write_table
 from fashion16.collections.packing import pack, unpack
 from fashion16.collections.pictures import thumbnail_name
+from fashion16.collections.stored import StoredCollection
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import (
     BusyError,
@@ -65,34 +67,34 @@ def photo(number: int, width: int = 48, height: int = 40, kind: str = "PNG") -> 
 
 def put(workspace: Workspace, source: str, label: str | None, data: bytes) -> None:
     """Import one picture."""
-    stored = workspace.store(NAME).put(data)
+    stored = workspace.collection(NAME).store().put(data)
     split = "validation" if source.endswith("0") else "train"
     item = ImportedItem(
         None, stored.sha256, label, split, source, stored.file, stored.width, stored.height, "2026-11-24T12:00:00Z"
     )
-    with workspace.catalogue(NAME) as catalogue:
+    with workspace.collection(NAME).catalogue() as catalogue:
         assert catalogue.add_new([item]) == 1
 
 
 def exclude(workspace: Workspace, item_id: int) -> None:
-    with workspace.catalogue(NAME) as catalogue, catalogue.writing() as connection:
+    with workspace.collection(NAME).catalogue() as catalogue, catalogue.writing() as connection:
         connection.execute(sa.text(f"UPDATE items SET status = 'excluded' WHERE id = {item_id}"))
 
 
 def import_label(workspace: Workspace, item_id: int, label: str) -> None:
     """Give the item a label as an import may bring it: those that people write are held to more."""
     change = sa.text("UPDATE items SET label = :label WHERE id = :id")
-    with workspace.catalogue(NAME) as catalogue, catalogue.writing() as connection:
+    with workspace.collection(NAME).catalogue() as catalogue, catalogue.writing() as connection:
         connection.execute(change, {"label": label, "id": item_id})
 
 
 def correct(workspace: Workspace, item_id: int, label: str) -> None:
-    with workspace.catalogue(NAME) as catalogue:
+    with workspace.collection(NAME).catalogue() as catalogue:
         catalogue.correct(item_id, label, "ann", catalogue.item(item_id).version)
 
 
 def everything(workspace: Workspace, name: str = NAME) -> list[Item]:
-    with workspace.catalogue(name) as catalogue:
+    with workspace.collection(name).catalogue() as catalogue:
         return catalogue.items(range(1, catalogue.count() + 1))
 
 
@@ -106,7 +108,7 @@ def bare(root: Path, database_url: str | None = None) -> Workspace:
 def cloned(packed: Workspace, root: Path, database_url: str | None = None) -> Workspace:
     """A bare workspace with the pack."""
     made = bare(root, database_url)
-    shutil.copytree(packed.pack_folder(NAME), made.pack_folder(NAME))
+    shutil.copytree(packed.collection(NAME).pack_folder, made.collection(NAME).pack_folder)
     return made
 
 
@@ -120,7 +122,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put(made, "twin of 1.png", "Coat", photo(1))
     put(made, "unlabelled.png", None, photo(23))
     put(made, "excluded.png", "Bag", photo(24))
-    made.build_index(NAME)
+    build_index(made.collection(NAME))
     correct(made, 3, "Bag")
     exclude(made, EXCLUDED)
     return made.root
@@ -135,7 +137,7 @@ def shop(template: Path, tmp_path: Path) -> Workspace:
 @pytest.fixture(scope="module")
 def packed_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("packed") / "shop"
-    pack(Workspace(shutil.copytree(template, root, symlinks=True)), NAME)
+    pack(Workspace(shutil.copytree(template, root, symlinks=True)).collection(NAME))
     return root
 
 
@@ -159,7 +161,7 @@ def files_below(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_pack_has_a_card_a_table_thumbnails_head_and_index(packed: Workspace) -> None:
-    folder = packed.pack_folder(NAME)
+    folder = packed.collection(NAME).pack_folder
     assert {path.name for path in folder.iterdir()} == {
         "pack.json",
         "catalogue.csv",
@@ -194,7 +196,7 @@ def test_a_pack_has_a_card_a_table_thumbnails_head_and_index(packed: Workspace) 
 
 
 def test_twins_share_a_thumbnail_and_excluded_items_have_none(packed: Workspace) -> None:
-    thumbnails = {path.name for path in (packed.pack_folder(NAME) / "thumbnails").glob("*/*")}
+    thumbnails = {path.name for path in (packed.collection(NAME).pack_folder / "thumbnails").glob("*/*")}
     items = everything(packed)
     assert items[0].file == items[TWIN - 1].file
     expected = {
@@ -207,8 +209,8 @@ def test_twins_share_a_thumbnail_and_excluded_items_have_none(packed: Workspace)
 
 
 def test_thumbnails_that_are_small_enough_are_copied(packed: Workspace) -> None:
-    of_the_pack = files_below(packed.pack_folder(NAME) / "thumbnails")
-    of_the_store = files_below(packed.data_folder(NAME) / "thumbnails")
+    of_the_pack = files_below(packed.collection(NAME).pack_folder / "thumbnails")
+    of_the_store = files_below(packed.collection(NAME).data_folder / "thumbnails")
     assert of_the_pack.items() < of_the_store.items()
 
 
@@ -220,7 +222,7 @@ def test_thumbnails_that_are_small_enough_are_copied(packed: Workspace) -> None:
 def test_pictures_of_a_pack_have_at_most_the_size(
     shop: Workspace, size: int, small: tuple[int, int], tall: tuple[int, int]
 ) -> None:
-    folder = pack(shop, NAME, size) / "thumbnails"
+    folder = pack(shop.collection(NAME), size) / "thumbnails"
     sizes = {path.suffix: set() for path in folder.glob("*/*")}
     for path in folder.glob("*/*"):
         with Image.open(path) as picture:
@@ -230,30 +232,30 @@ def test_pictures_of_a_pack_have_at_most_the_size(
 
 
 def test_without_the_original_a_pack_has_the_thumbnail(shop: Workspace) -> None:
-    shutil.rmtree(shop.data_folder(NAME) / "pictures")
-    with Image.open(next((pack(shop, NAME, 1024) / "thumbnails").glob("*/*.jpg"))) as picture:
+    shutil.rmtree(shop.collection(NAME).data_folder / "pictures")
+    with Image.open(next((pack(shop.collection(NAME), 1024) / "thumbnails").glob("*/*.jpg"))) as picture:
         assert picture.size == (160, 320)
 
 
 def test_a_small_pack_packed_smaller_still_has_jpegs_where_their_names_say_so(shop: Workspace) -> None:
-    shutil.copytree(pack(shop, NAME, 60), shop.root / "first")
+    shutil.copytree(pack(shop.collection(NAME), 60), shop.root / "first")
     again = bare(shop.root.parent / "again")
-    shutil.copytree(shop.root / "first", again.pack_folder(NAME))
-    with Image.open(next((pack(again, NAME, 40) / "thumbnails").glob("*/*.jpg"))) as picture:
+    shutil.copytree(shop.root / "first", again.collection(NAME).pack_folder)
+    with Image.open(next((pack(again.collection(NAME), 40) / "thumbnails").glob("*/*.jpg"))) as picture:
         assert (picture.format, picture.size) == ("JPEG", (20, 40))
 
 
 @pytest.mark.parametrize("size", [-1, 0, 31, 1025])
 def test_other_sizes_are_refused(shop: Workspace, size: int) -> None:
     with pytest.raises(DataError, match=f"have 32 to 1,024 pixels a side, received {size:,}"):
-        pack(shop, NAME, size)
+        pack(shop.collection(NAME), size)
 
 
 def test_head_and_index_of_a_pack_stand_at_todays_labels_and_revision_0(packed: Workspace) -> None:
-    folder = packed.pack_folder(NAME)
+    folder = packed.collection(NAME).pack_folder
     index, header = read_index(folder / "index.h5")
     # item 3 was corrected after the index was written, item 24 excluded
-    assert read_index(packed.index_file(NAME))[0].category_of(3) == "Coat"
+    assert read_index(packed.collection(NAME).index_file)[0].category_of(3) == "Coat"
     assert index.category_of(3) == "Bag"
     assert index.category_of(EXCLUDED) is None
     assert len(index) == 23
@@ -262,19 +264,19 @@ def test_head_and_index_of_a_pack_stand_at_todays_labels_and_revision_0(packed: 
 
 def test_progress_counts_the_pictures(shop: Workspace) -> None:
     reported: list[tuple[int, int]] = []
-    pack(shop, NAME, progress=lambda done, total: reported.append((done, total)))
+    pack(shop.collection(NAME), progress=lambda done, total: reported.append((done, total)))
     assert reported == [(23, 23)]
     again = cloned(shop, shop.root.parent / "again")
-    assert unpack(again, NAME, lambda done, total: reported.append((done, total))) == 24
+    assert unpack(again.collection(NAME), lambda done, total: reported.append((done, total))) == 24
     assert reported[1:] == [(24, 24)]
 
 
 def test_a_second_pack_replaces_the_first(shop: Workspace) -> None:
-    folder = pack(shop, NAME)
+    folder = pack(shop.collection(NAME))
     first = files_below(folder)
     assert len(first) == 22 + 5
     exclude(shop, TALL)
-    assert pack(shop, NAME) == folder
+    assert pack(shop.collection(NAME)) == folder
     second = files_below(folder)
     tall = everything(shop)[TALL - 1]
     gone = "thumbnails/" + thumbnail_name(str(tall.file), 500, 1000)
@@ -284,10 +286,10 @@ def test_a_second_pack_replaces_the_first(shop: Workspace) -> None:
 
 def test_a_pack_may_be_written_elsewhere(shop: Workspace, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert pack(shop, NAME, to=tmp_path / "empty") == tmp_path / "empty"
-    assert pack(shop, NAME, to=tmp_path / "a" / "b") == tmp_path / "a" / "b"
+    assert pack(shop.collection(NAME), to=tmp_path / "empty") == tmp_path / "empty"
+    assert pack(shop.collection(NAME), to=tmp_path / "a" / "b") == tmp_path / "a" / "b"
     assert files_below(tmp_path / "a" / "b").keys() == files_below(tmp_path / "empty").keys()
-    assert not shop.pack_folder(NAME).exists()
+    assert not shop.collection(NAME).pack_folder.exists()
 
 
 @pytest.mark.parametrize("others", [["notes.txt"], ["thumbnails/cat.jpg"], ["pack.json", ".git/HEAD"]])
@@ -296,7 +298,7 @@ def test_a_folder_with_other_things_is_left_alone(shop: Workspace, tmp_path: Pat
         (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "mine" / name).write_text("mine")
     with pytest.raises(WorkspaceError, match="holds other things than a pack .*Name a folder that is new") as caught:
-        pack(shop, NAME, to=tmp_path / "mine")
+        pack(shop.collection(NAME), to=tmp_path / "mine")
     assert caught.value.path == tmp_path / "mine"
     assert files_below(tmp_path / "mine") == {name: b"mine" for name in others}
 
@@ -305,12 +307,12 @@ def test_a_file_where_the_pack_belongs_is_our_own_error(shop: Workspace, tmp_pat
     (tmp_path / "file").write_text("mine")
     for to in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(WorkspaceError, match="could not be written"):
-            pack(shop, NAME, to=to)
+            pack(shop.collection(NAME), to=to)
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_full_disk_is_our_own_error_and_leaves_the_old_pack(shop: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = files_below(pack(shop, NAME))
+    before = files_below(pack(shop.collection(NAME)))
     real = Path.write_bytes
 
     def no_room(path: Path, data: bytes) -> int:
@@ -320,7 +322,7 @@ def test_a_full_disk_is_our_own_error_and_leaves_the_old_pack(shop: Workspace, m
 
     monkeypatch.setattr(Path, "write_bytes", no_room)
     with pytest.raises(WorkspaceError, match="No space left on device.*the disk has room"):
-        pack(shop, NAME, 100)
+        pack(shop.collection(NAME), 100)
     assert files_below(shop.root / "packs") == {f"{NAME}/{path}": data for path, data in before.items()}
 
 
@@ -350,9 +352,9 @@ def run(workspace: Workspace, call: str, first: str = "") -> subprocess.Popen[st
 def test_a_killed_pack_leaves_the_old_one_or_none_and_the_next_one_tidies_up(
     shop: Workspace, dies: str, left: str
 ) -> None:
-    folder = pack(shop, NAME)
+    folder = pack(shop.collection(NAME))
     before = files_below(folder)
-    process = run(shop, f"packing.pack({{workspace}}, {NAME!r}, 100)", dies)
+    process = run(shop, f"packing.pack({{workspace}}.collection({NAME!r}), 100)", dies)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     if left == "old":
@@ -361,62 +363,66 @@ def test_a_killed_pack_leaves_the_old_one_or_none_and_the_next_one_tidies_up(
         assert not folder.exists()
     else:
         assert PackCard.read(folder / "pack.json").size == 100
-    pack(shop, NAME, 100)
+    pack(shop.collection(NAME), 100)
     assert [path.name for path in folder.parent.iterdir()] == [NAME]
     assert unpack(cloned(shop, shop.root.parent / "again"), NAME) == N
 
 
 def test_a_missing_picture_is_named_and_leaves_the_old_pack(shop: Workspace) -> None:
-    before = files_below(pack(shop, NAME))
+    before = files_below(pack(shop.collection(NAME)))
     item = everything(shop)[4]
     name = thumbnail_name(str(item.file), 48, 40)
-    (shop.data_folder(NAME) / "thumbnails" / name).unlink()
-    (shop.pack_folder(NAME) / "thumbnails" / name).unlink()
+    (shop.collection(NAME).data_folder / "thumbnails" / name).unlink()
+    (shop.collection(NAME).pack_folder / "thumbnails" / name).unlink()
     with pytest.raises(DataError, match=f"thumbnail .*{name} is missing. Import the same pictures again"):
-        pack(shop, NAME)
-    assert files_below(shop.pack_folder(NAME)).keys() == before.keys() - {f"thumbnails/{name}"}
+        pack(shop.collection(NAME))
+    assert files_below(shop.collection(NAME).pack_folder).keys() == before.keys() - {f"thumbnails/{name}"}
 
 
 def test_an_excluded_picture_may_be_missing(shop: Workspace) -> None:
-    (shop.data_folder(NAME) / "thumbnails" / thumbnail_name(str(everything(shop)[EXCLUDED - 1].file), 48, 40)).unlink()
-    assert len(files_below(pack(shop, NAME))) == 22 + 5
+    (
+        shop.collection(NAME).data_folder
+        / "thumbnails"
+        / thumbnail_name(str(everything(shop)[EXCLUDED - 1].file), 48, 40)
+    ).unlink()
+    assert len(files_below(pack(shop.collection(NAME)))) == 22 + 5
 
 
 def test_pictures_that_are_not_indexed_are_counted_with_what_to_do(shop: Workspace) -> None:
     put(shop, "new.png", "Bag", photo(100))
     with pytest.raises(DataError, match=f"Pictures of “{NAME}” are not in its index yet: 1. .*fashion16 index {NAME}"):
-        pack(shop, NAME)
+        pack(shop.collection(NAME))
 
 
 def test_what_cannot_be_opened_cannot_be_packed(shop: Workspace) -> None:
-    shop.head_file(NAME).unlink()
+    shop.collection(NAME).head_file.unlink()
     with pytest.raises(HeadError, match="There is no head"):
-        pack(shop, NAME)
+        pack(shop.collection(NAME))
     with pytest.raises(DataError, match="“hats” has no pictures yet"):
-        pack(shop, "hats")
+        pack(shop.collection("hats"))
     with pytest.raises(WorkspaceError, match="cannot be called"):
-        pack(shop, "../hats")
+        pack(shop.collection("../hats"))
     assert not (shop.root / "packs").exists()
-    assert not shop.data_folder("hats").exists()
+    assert not shop.collection("hats").data_folder.exists()
 
 
 def test_a_collection_is_not_packed_while_it_grows(shop: Workspace) -> None:
-    with only_one(shop.import_lock(NAME)), pytest.raises(BusyError):
-        pack(shop, NAME)
+    with only_one(shop.collection(NAME).import_lock), pytest.raises(BusyError):
+        pack(shop.collection(NAME))
 
 
 def test_a_correction_between_opening_and_reading_is_in_table_and_index(
     shop: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Workspace.open
+    real = Collection.open
 
-    def open_and_correct(self: Workspace, collection: str = DEFAULT_COLLECTION) -> Any:
-        opened = real(self, collection)
+    def open_and_correct(stored: StoredCollection) -> Collection:
+        opened = real(stored)
         correct(shop, 5, "Gumboot")
         return opened
 
-    monkeypatch.setattr(Workspace, "open", open_and_correct)
-    folder = pack(shop, NAME)
+    monkeypatch.setattr(Collection, "open", open_and_correct)
+    folder = pack(shop.collection(NAME))
     assert read_pack(folder)[4].label == read_index(folder / "index.h5")[0].category_of(5) == "Gumboot"
 
 
@@ -424,10 +430,10 @@ def test_a_correction_between_opening_and_reading_is_in_table_and_index(
 
 
 def test_a_clone_has_every_item_as_it_was_packed(packed: Workspace, clone: Workspace) -> None:
-    assert unpack(clone, NAME) == N
+    assert unpack(clone.collection(NAME)) == N
     assert everything(clone) == everything(packed)
-    assert clone.is_imported(NAME)
-    with clone.catalogue(NAME) as catalogue:
+    assert clone.collection(NAME).is_imported()
+    with clone.collection(NAME).catalogue() as catalogue:
         assert catalogue.revision() == 0
 
 
@@ -495,10 +501,10 @@ def test_any_text_comes_back_as_it_was(
 def test_foreign_labels_come_back_all_the_way(shop: Workspace) -> None:
     for number, text in enumerate(HARD[:20], start=1):
         import_label(shop, number, text or "empty")
-    shop.build_index(NAME)
-    pack(shop, NAME)
+    build_index(shop.collection(NAME))
+    pack(shop.collection(NAME))
     clone = cloned(shop, shop.root.parent / "clone")
-    unpack(clone, NAME)
+    unpack(clone.collection(NAME))
     assert everything(clone) == everything(shop)
     with closing(clone.open(NAME)) as opened:
         for item in everything(clone)[:20]:
@@ -506,17 +512,17 @@ def test_foreign_labels_come_back_all_the_way(shop: Workspace) -> None:
 
 
 def test_a_catalogue_that_would_not_come_back_is_not_packed(shop: Workspace) -> None:
-    with shop.catalogue(NAME) as catalogue, catalogue.writing() as connection:
+    with shop.collection(NAME).catalogue() as catalogue, catalogue.writing() as connection:
         connection.execute(sa.text("UPDATE items SET source = :source WHERE id = 2"), {"source": "x" * 200_000})
     with pytest.raises(DataError, match=f"The catalogue of “{NAME}” cannot be packed .field larger"):
-        pack(shop, NAME)
+        pack(shop.collection(NAME))
 
 
 # a clone opens by itself
 
 
 def test_a_clone_searches_shows_and_keeps_corrections(packed: Workspace, clone: Workspace) -> None:
-    unpack(clone, NAME)
+    unpack(clone.collection(NAME))
     with closing(clone.open(NAME)) as opened:
         for item_id in (2, 4, TALL, UNLABELLED):
             answer = opened.find(opened.classify(opened.picture(item_id)), categories=opened.searcher.index.categories)
@@ -525,7 +531,7 @@ def test_a_clone_searches_shows_and_keeps_corrections(packed: Workspace, clone: 
         np.testing.assert_array_equal(opened.picture(TALL), packed.open(NAME).picture(TALL))
         opened.correct(2, "Coat", "bob", 0)
     # the correction outlives the process, and every later unpacking
-    assert unpack(clone, NAME) == 0
+    assert unpack(clone.collection(NAME)) == 0
     with closing(clone.open(NAME)) as again:
         assert again.searcher.index.category_of(2) == again.catalogue.item(2).label == "Coat"
         assert again.catalogue.item(2).original_label == "Bag"
@@ -535,26 +541,30 @@ def test_a_clone_searches_shows_and_keeps_corrections(packed: Workspace, clone: 
 
 
 def test_unpacking_leaves_no_trace_where_there_is_no_pack(tmp_path: Path) -> None:
-    assert unpack(Workspace(tmp_path), "hats") == 0
+    assert unpack(Workspace(tmp_path).collection("hats")) == 0
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(WorkspaceError, match="cannot be called"):
-        unpack(Workspace(tmp_path), "../hats")
+        unpack(Workspace(tmp_path).collection("../hats"))
 
 
 def test_files_that_vanish_are_put_back(clone: Workspace) -> None:
-    unpack(clone, NAME)
+    unpack(clone.collection(NAME))
     for vanish in (
-        [clone.data_folder(NAME), clone.head_file(NAME).parent, clone.index_file(NAME).parent],
-        [clone.data_folder(NAME)],
+        [
+            clone.collection(NAME).data_folder,
+            clone.collection(NAME).head_file.parent,
+            clone.collection(NAME).index_file.parent,
+        ],
+        [clone.collection(NAME).data_folder],
     ):
         for folder in vanish:
             shutil.rmtree(folder)
-        assert unpack(clone, NAME) == N
+        assert unpack(clone.collection(NAME)) == N
         clone.open(NAME).close()
-    clone.index_file(NAME).unlink()
-    assert unpack(clone, NAME) == 0
-    clone.head_file(NAME).unlink()
-    assert unpack(clone, NAME) == 0
+    clone.collection(NAME).index_file.unlink()
+    assert unpack(clone.collection(NAME)) == 0
+    clone.collection(NAME).head_file.unlink()
+    assert unpack(clone.collection(NAME)) == 0
     clone.open(NAME).close()
 
 
@@ -572,77 +582,79 @@ def of_another_encoder(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [cut, of_another_encoder])
 def test_head_and_index_that_do_not_fit_are_replaced(clone: Workspace, damage: Callable[[Path], None]) -> None:
-    unpack(clone, NAME)
-    for path in (clone.head_file(NAME), clone.index_file(NAME)):
+    unpack(clone.collection(NAME))
+    for path in (clone.collection(NAME).head_file, clone.collection(NAME).index_file):
         before = path.read_bytes()
         damage(path)
-        assert unpack(clone, NAME) == 0
+        assert unpack(clone.collection(NAME)) == 0
         assert path.read_bytes() == before
 
 
 def test_head_and_index_that_fit_stay(clone: Workspace) -> None:
-    unpack(clone, NAME)
-    clone.build_index(NAME, n_bits=64)
-    before = clone.index_file(NAME).read_bytes()
-    unpack(clone, NAME)
-    assert clone.index_file(NAME).read_bytes() == before
+    unpack(clone.collection(NAME))
+    build_index(clone.collection(NAME), n_bits=64)
+    before = clone.collection(NAME).index_file.read_bytes()
+    unpack(clone.collection(NAME))
+    assert clone.collection(NAME).index_file.read_bytes() == before
 
 
 def test_an_index_of_a_catalogue_that_is_gone_is_replaced(clone: Workspace) -> None:
-    unpack(clone, NAME)
+    unpack(clone.collection(NAME))
     put(clone, "new.png", "Bag", photo(200))
-    clone.build_index(NAME)
-    shutil.rmtree(clone.data_folder(NAME))
-    unpack(clone, NAME)
-    assert clone.index_file(NAME).read_bytes() == (clone.pack_folder(NAME) / "index.h5").read_bytes()
+    build_index(clone.collection(NAME))
+    shutil.rmtree(clone.collection(NAME).data_folder)
+    unpack(clone.collection(NAME))
+    assert (
+        clone.collection(NAME).index_file.read_bytes() == (clone.collection(NAME).pack_folder / "index.h5").read_bytes()
+    )
 
 
 def test_an_index_of_a_newer_version_is_left_alone(clone: Workspace) -> None:
-    unpack(clone, NAME)
-    path = clone.index_file(NAME)
+    unpack(clone.collection(NAME))
+    path = clone.collection(NAME).index_file
     path.write_bytes(path.read_bytes().replace(b"fashion16-index 3 ", b"fashion16-index 9 ", 1))
-    shutil.rmtree(clone.data_folder(NAME))
-    assert unpack(clone, NAME) == N
+    shutil.rmtree(clone.collection(NAME).data_folder)
+    assert unpack(clone.collection(NAME)) == N
     with pytest.raises(NewerIndexError):
         clone.open(NAME)
 
 
 def test_a_pack_of_another_encoder_is_put_there_and_says_what_to_do(clone: Workspace) -> None:
     for name in ("head.h5", "index.h5"):
-        of_another_encoder(clone.pack_folder(NAME) / name)
-    assert unpack(clone, NAME) == N
+        of_another_encoder(clone.collection(NAME).pack_folder / name)
+    assert unpack(clone.collection(NAME)) == N
     with pytest.raises(HeadError, match=f"another encoder. Make it again with: fashion16 index {NAME}"):
         clone.open(NAME)
     # from the pack's thumbnails, of which the excluded one is missing
-    clone.build_index(NAME)
+    build_index(clone.collection(NAME))
     with closing(clone.open(NAME)) as opened:
         assert len(opened.searcher.index) == 23
 
 
 def test_a_pack_beside_other_pictures_of_the_same_name_changes_nothing(clone: Workspace) -> None:
     put(clone, "mine.png", "Hat", photo(300))
-    assert unpack(clone, NAME) == 0
+    assert unpack(clone.collection(NAME)) == 0
     assert [item.source for item in everything(clone)] == ["mine.png"]
-    assert not clone.head_file(NAME).exists()
-    assert not clone.index_file(NAME).exists()
+    assert not clone.collection(NAME).head_file.exists()
+    assert not clone.collection(NAME).index_file.exists()
 
 
 def test_pictures_are_added_to_an_unpacked_collection(packed: Workspace, clone: Workspace) -> None:
-    unpack(clone, NAME)
+    unpack(clone.collection(NAME))
     put(clone, "new.png", "Bag", photo(100))
-    clone.build_index(NAME)
+    build_index(clone.collection(NAME))
     with closing(clone.open(NAME)) as opened:
         assert len(opened.searcher.index) == 24
         assert opened.find(opened.classify(opened.picture(25)), categories=["Bag"]).results[0].id == 25
     # and packed with them
-    pack(clone, NAME)
+    pack(clone.collection(NAME))
     again = cloned(clone, clone.root.parent / "again")
-    assert unpack(again, NAME) == 25
+    assert unpack(again.collection(NAME)) == 25
     assert everything(again)[:24] == everything(packed)
 
 
 def test_two_processes_unpacking_at_once_give_each_item_once(packed: Workspace, clone: Workspace) -> None:
-    both = [run(clone, f"packing.unpack({{workspace}}, {NAME!r})") for _ in range(2)]
+    both = [run(clone, f"packing.unpack({{workspace}}.collection({NAME!r}))") for _ in range(2)]
     answers = [process.communicate(timeout=60)[0].strip() for process in both]
     assert sorted(answers) == ["0", str(N)]
     assert everything(clone) == everything(packed)
@@ -651,11 +663,11 @@ def test_two_processes_unpacking_at_once_give_each_item_once(packed: Workspace, 
 
 def test_an_unpacking_that_was_killed_is_whole_when_run_again(packed: Workspace, clone: Workspace) -> None:
     dies = "packing._reported = lambda items, progress: (x for x in items if x.id < 9 or os.kill(os.getpid(), 9))"
-    process = run(clone, f"packing.unpack({{workspace}}, {NAME!r})", dies)
+    process = run(clone, f"packing.unpack({{workspace}}.collection({NAME!r}))", dies)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
-    assert not clone.is_imported(NAME)
-    assert unpack(clone, NAME) == N
+    assert not clone.collection(NAME).is_imported()
+    assert unpack(clone.collection(NAME)) == N
     assert everything(clone) == everything(packed)
 
 
@@ -663,20 +675,20 @@ def test_an_unpacking_that_was_killed_is_whole_when_run_again(packed: Workspace,
 
 
 def test_an_array_is_packed_as_files(small_workspace: Workspace, tmp_path: Path) -> None:
-    pictures = np.load(small_workspace.pictures_file(DEFAULT_COLLECTION))
+    pictures = np.load(small_workspace.collection().pictures_file)
     pictures[7] = pictures[3]
-    np.save(small_workspace.pictures_file(DEFAULT_COLLECTION), pictures)
-    with small_workspace.catalogue(DEFAULT_COLLECTION) as catalogue, catalogue.writing() as connection:
+    np.save(small_workspace.collection().pictures_file, pictures)
+    with small_workspace.collection().catalogue() as catalogue, catalogue.writing() as connection:
         connection.execute(sa.text("UPDATE items SET sha256 = (SELECT sha256 FROM items WHERE id = 4) WHERE id = 8"))
-    folder = pack(small_workspace, DEFAULT_COLLECTION)
+    folder = pack(small_workspace.collection())
     assert len(list(folder.glob("thumbnails/*/*.png"))) == 399
     # at home it is still the array
-    assert unpack(small_workspace, DEFAULT_COLLECTION) == 0
+    assert unpack(small_workspace.collection()) == 0
 
     clone = bare(tmp_path / "clone")
-    shutil.copytree(folder, clone.pack_folder(DEFAULT_COLLECTION))
-    assert unpack(clone, DEFAULT_COLLECTION) == 400
-    assert clone.is_imported(DEFAULT_COLLECTION)
+    shutil.copytree(folder, clone.collection().pack_folder)
+    assert unpack(clone.collection()) == 400
+    assert clone.collection().is_imported()
     with closing(clone.open()) as opened, closing(small_workspace.open()) as original:
         for item_id in (1, 4, 8, 400):
             pixels = original.picture(item_id)
@@ -775,12 +787,12 @@ SHA = "a" * 64
 def test_a_pack_that_is_not_as_it_was_written_is_refused_whole(
     clone: Workspace, damage: Callable[[Path], object], reason: str
 ) -> None:
-    damage(clone.pack_folder(NAME))
+    damage(clone.collection(NAME).pack_folder)
     with pytest.raises(DamagedDataError, match=reason):
-        unpack(clone, NAME)
-    assert not clone.is_imported(NAME)
-    assert not clone.head_file(NAME).exists()
-    assert not clone.index_file(NAME).exists()
+        unpack(clone.collection(NAME))
+    assert not clone.collection(NAME).is_imported()
+    assert not clone.collection(NAME).head_file.exists()
+    assert not clone.collection(NAME).index_file.exists()
 
 
 def test_in_a_pack_from_before_items_could_be_decided_none_is(clone: Workspace) -> None:
@@ -788,28 +800,28 @@ def test_in_a_pack_from_before_items_could_be_decided_none_is(clone: Workspace) 
         for row in rows:
             row.pop()
 
-    rewrite(clone.pack_folder(NAME), change)
-    assert unpack(clone, NAME) == N
+    rewrite(clone.collection(NAME).pack_folder, change)
+    assert unpack(clone.collection(NAME)) == N
     assert not any(item.decided for item in everything(clone))
 
 
 @pytest.mark.parametrize("place", ["thumbnails", "head.h5", "thumbnails/aa", "thumbnails/aa/a.png"])
 def test_a_pack_with_a_link_out_of_it_is_refused(clone: Workspace, tmp_path: Path, place: str) -> None:
-    link = clone.pack_folder(NAME) / place
+    link = clone.collection(NAME).pack_folder / place
     if link.is_dir():
         shutil.rmtree(link)
     link.unlink(missing_ok=True)
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(DamagedDataError, match=f"{place} is a link, and a pack has none") as caught:
-        unpack(clone, NAME)
+        unpack(clone.collection(NAME))
     assert caught.value.path == link
 
 
 @pytest.mark.parametrize("name", ["head.h5", "index.h5"])
 def test_a_head_or_index_missing_in_the_pack_is_asked_for_when_it_is_opened(clone: Workspace, name: str) -> None:
-    (clone.pack_folder(NAME) / name).unlink()
-    assert unpack(clone, NAME) == N
+    (clone.collection(NAME).pack_folder / name).unlink()
+    assert unpack(clone.collection(NAME)) == N
     with pytest.raises((HeadError, fashion16.errors.MissingIndexError), match=f"Make one with: fashion16 index {NAME}"):
         clone.open(NAME)
 
@@ -817,8 +829,8 @@ def test_a_head_or_index_missing_in_the_pack_is_asked_for_when_it_is_opened(clon
 def test_unpacking_where_nothing_may_be_written_is_our_own_error(clone: Workspace) -> None:
     (clone.root / "indexes").write_text("a file")
     with pytest.raises(WorkspaceError, match="could not be written"):
-        unpack(clone, NAME)
-    assert not clone.is_imported(NAME)
+        unpack(clone.collection(NAME))
+    assert not clone.collection(NAME).is_imported()
 
 
 # a catalogue on a server
@@ -832,8 +844,8 @@ def test_a_catalogue_on_a_server_survives_the_host(packed: Workspace, tmp_path: 
         opened.correct(2, "Coat", "bob", 0)
     # all local files of the host are gone, and the next one begins with the clone again
     second = cloned(packed, tmp_path / "second", url)
-    assert unpack(second, NAME) == 0
-    assert second.is_imported(NAME)
+    assert unpack(second.collection(NAME)) == 0
+    assert second.collection(NAME).is_imported()
     with closing(second.open(NAME)) as again:
         assert again.searcher.index.category_of(2) == "Coat"
         assert [correction.who for correction in again.catalogue.history(2)] == ["bob"]
@@ -842,10 +854,10 @@ def test_a_catalogue_on_a_server_survives_the_host(packed: Workspace, tmp_path: 
 
 def test_a_server_refuses_what_it_cannot_hold_and_has_no_item_then(shop: Workspace, tmp_path: Path, url: str) -> None:
     import_label(shop, 1, "x" * 10_000)  # more than its column has
-    shop.build_index(NAME)
-    pack(shop, NAME)
+    build_index(shop.collection(NAME))
+    pack(shop.collection(NAME))
     away = cloned(shop, tmp_path / "away", url)
-    shutil.move(away.pack_folder(NAME), away.pack_folder("long"))
+    shutil.move(away.collection(NAME).pack_folder, away.collection("long").pack_folder)
     with pytest.raises(CatalogueError, match="cannot be used .value too long"):
-        unpack(away, "long")
-    assert not away.is_imported("long")
+        unpack(away.collection("long"))
+    assert not away.collection("long").is_imported()

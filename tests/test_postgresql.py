@@ -100,7 +100,10 @@ def test_of_two_people_who_correct_the_same_item_one_is_told(url: str) -> None:
 
 def test_a_workspace_keeps_its_catalogue_there(url: str, small_workspace: Workspace) -> None:
     here = Workspace(small_workspace.root, url)
-    with small_workspace.catalogue("fashion-mnist") as original, here.catalogue("fashion-mnist") as moved:
+    with (
+        small_workspace.collection("fashion-mnist").catalogue() as original,
+        here.collection("fashion-mnist").catalogue() as moved,
+    ):
         today = original.labels()
         moved.add(
             ImportedItem(item.position or 0, item.sha256, str(item.label), item.split, item.source)

@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 
 from fashion16.catalogue.rows import Change
+from fashion16.collections.embeddings import labelled_embeddings
+from fashion16.collections.indexing import build_index
 from fashion16.collections.workspace import Workspace
 from fashion16.evaluation import report as quality
 from fashion16.evaluation import speed
@@ -32,7 +34,7 @@ def evaluated_once(small_template: Path, tmp_path_factory: pytest.TempPathFactor
     """A small workspace after a full evaluation."""
     made = Workspace(shutil.copytree(small_template, tmp_path_factory.mktemp("evaluated") / "home", symlinks=True))
     publish_tests(made)
-    quality.evaluate(made, NAME)
+    quality.evaluate(made.collection(NAME))
     return made.root
 
 
@@ -43,7 +45,7 @@ def evaluated(evaluated_once: Path, tmp_path: Path) -> Workspace:
 
 
 def report_of(workspace: Workspace) -> dict[str, Any]:
-    report = quality.kept(workspace, NAME)
+    report = quality.kept(workspace.collection(NAME))
     assert report is not None
     return report
 
@@ -51,13 +53,13 @@ def report_of(workspace: Workspace) -> dict[str, Any]:
 def news(workspace: Workspace, report: dict[str, Any] | None = None) -> list[str]:
     opened = workspace.open(NAME)
     try:
-        return quality.freshness(workspace, opened, report or report_of(workspace))
+        return quality.freshness(opened, report or report_of(workspace))
     finally:
         opened.close()
 
 
 def test_the_confusion_matrix_is_counted_from_the_predictions(evaluated: Workspace) -> None:
-    report, predicted = report_of(evaluated), quality.predictions(evaluated, NAME)
+    report, predicted = report_of(evaluated), quality.predictions(evaluated.collection(NAME))
     assert predicted is not None
     assert list(predicted) == ["id", "label", "predicted", "confidence"]
     names = report["categories"]
@@ -65,7 +67,7 @@ def test_the_confusion_matrix_is_counted_from_the_predictions(evaluated: Workspa
     assert report["classification"]["confusion"] == counted.to_numpy().tolist()
     hits = (predicted["label"] == predicted["predicted"]).mean()
     assert report["classification"]["accuracy"]["value"] == pytest.approx(hits, abs=1e-4)
-    with evaluated.catalogue(NAME) as catalogue:
+    with evaluated.collection(NAME).catalogue() as catalogue:
         items = catalogue.items(predicted["id"].tolist())
     assert [item.label for item in items] == predicted["label"].tolist()
     assert {item.split for item in items} == {"test"}
@@ -73,7 +75,7 @@ def test_the_confusion_matrix_is_counted_from_the_predictions(evaluated: Workspa
 
 
 def test_each_cell_of_the_matrix_finds_its_pictures(evaluated: Workspace) -> None:
-    report, predicted = report_of(evaluated), quality.predictions(evaluated, NAME)
+    report, predicted = report_of(evaluated), quality.predictions(evaluated.collection(NAME))
     assert predicted is not None
     names = report["categories"]
     found = [[len(quality.confused(predicted, label, taken)) for taken in names] for label in names]
@@ -95,25 +97,25 @@ def test_confused_pictures_come_the_most_confident_first() -> None:
 
 
 def test_predictions_of_another_evaluation_or_damaged_ones_are_none(evaluated: Workspace) -> None:
-    path = evaluated.predictions_file(NAME)
+    path = evaluated.collection(NAME).predictions_file
     content = path.read_bytes()
     path.write_bytes(content[:-1])
-    assert quality.predictions(evaluated, NAME) is None
+    assert quality.predictions(evaluated.collection(NAME)) is None
     path.write_bytes(content)
-    assert quality.predictions(evaluated, NAME) is not None
-    evaluated.evaluation_file(NAME).unlink()
-    assert quality.predictions(evaluated, NAME) is None
-    assert quality.kept(evaluated, NAME) is None
+    assert quality.predictions(evaluated.collection(NAME)) is not None
+    evaluated.collection(NAME).evaluation_file.unlink()
+    assert quality.predictions(evaluated.collection(NAME)) is None
+    assert quality.kept(evaluated.collection(NAME)) is None
 
 
 @pytest.mark.parametrize("written", ["", "{", "[]", "null", "{}", '{"classification": {}}', "[" * 100_000, "\xff"])
 def test_a_damaged_file_of_figures_is_none(tmp_path: Path, written: str) -> None:
     workspace = Workspace(tmp_path)
-    file = workspace.evaluation_file(NAME)
+    file = workspace.collection(NAME).evaluation_file
     file.parent.mkdir(parents=True)
     file.write_bytes(written.encode("latin-1"))
-    assert quality.kept(workspace, NAME) is None
-    assert quality.predictions(workspace, NAME) is None
+    assert quality.kept(workspace.collection(NAME)) is None
+    assert quality.predictions(workspace.collection(NAME)) is None
 
 
 def test_figures_of_today_need_no_word(evaluated: Workspace) -> None:
@@ -121,7 +123,7 @@ def test_figures_of_today_need_no_word(evaluated: Workspace) -> None:
 
 
 def test_decisions_since_are_counted(evaluated: Workspace) -> None:
-    with evaluated.catalogue(NAME) as catalogue:
+    with evaluated.collection(NAME).catalogue() as catalogue:
         catalogue.correct(1, "Bag", "ann", 0)
         assert news(evaluated) == ["1 decision was made since these figures."]
         catalogue.decide_all([Change(2, 0, label="Bag"), Change(3, 0, label="Bag")], "ann")
@@ -129,24 +131,24 @@ def test_decisions_since_are_counted(evaluated: Workspace) -> None:
 
 
 def test_another_head_is_told(evaluated: Workspace) -> None:
-    path = evaluated.head_file(NAME)
+    path = evaluated.collection(NAME).head_file
     head = Head.read(path)
-    with evaluated.catalogue(NAME) as catalogue:
+    with evaluated.collection(NAME).catalogue() as catalogue:
         today = catalogue.labels()
-    _, embeddings, _ = evaluated.labelled_embeddings(NAME, head.encoder_digest)
+    _, embeddings, _ = labelled_embeddings(evaluated.collection(NAME), head.encoder_digest)
     Head.fit(embeddings[::2], today.labels[::2], head.encoder_digest, 0).write(path)
     assert news(evaluated) == ["The head has been fitted anew since."]
 
 
 def test_the_same_head_and_index_made_once_more_are_no_news(evaluated: Workspace) -> None:
     report = report_of(evaluated)
-    evaluated.build_index(NAME)
+    build_index(evaluated.collection(NAME))
     again = quality.index_facts(evaluated.open(NAME).searcher.index)
     assert again == report["index_facts"]
 
 
 def test_an_index_with_other_hyperplanes_is_told(evaluated: Workspace) -> None:
-    path = evaluated.index_file(NAME)
+    path = evaluated.collection(NAME).index_file
     index, header = read_index(path)
     ids = np.concatenate([part.ids for part in index.partitions.values()])
     labels = np.concatenate([[name] * len(part.ids) for name, part in index.partitions.items()])
@@ -155,7 +157,7 @@ def test_an_index_with_other_hyperplanes_is_told(evaluated: Workspace) -> None:
 
 
 def test_a_tuned_index_is_told(evaluated: Workspace) -> None:
-    path = evaluated.index_file(NAME)
+    path = evaluated.collection(NAME).index_file
     index, header = read_index(path)
     write_index(path, CategoryIndex(index.hyperplanes, index.partitions, {"Bag": Tuning(n_probes=2)}), header)
     assert news(evaluated) == ["The index was tuned since."]
@@ -180,11 +182,11 @@ def test_another_encoder_another_catalogue_and_new_pictures_are_told(evaluated: 
 
 @pytest.mark.parametrize("broken", [None, [], "x", {"key_bits": [], "n_probes": 3}])
 def test_figures_of_an_older_version_say_so_and_stay(evaluated: Workspace, broken: object) -> None:
-    file = evaluated.evaluation_file(NAME)
+    file = evaluated.collection(NAME).evaluation_file
     old = {key: value for key, value in report_of(evaluated).items() if key not in NEW_KEYS}
     file.write_text(json.dumps(old))
-    assert quality.kept(evaluated, NAME) == old
-    assert quality.predictions(evaluated, NAME) is None
+    assert quality.kept(evaluated.collection(NAME)) == old
+    assert quality.predictions(evaluated.collection(NAME)) is None
     older = "These figures were measured by an older version of Fashion-16, which measured less."
     assert news(evaluated) == [older]
     damaged = news(evaluated, old | {"head_digest": 3, "index_facts": broken, "items": "many"})
@@ -192,12 +194,12 @@ def test_figures_of_an_older_version_say_so_and_stay(evaluated: Workspace, broke
 
 
 def test_photos_of_an_older_version_are_kept_and_of_another_head_are_not(evaluated: Workspace) -> None:
-    file = evaluated.evaluation_file(NAME)
+    file = evaluated.collection(NAME).evaluation_file
     report = report_of(evaluated) | {"photos": {"photos": 9}}
     file.write_text(json.dumps({key: value for key, value in report.items() if key not in NEW_KEYS}))
-    assert quality._earlier_photos(evaluated, NAME, report) == {"photos": 9}
+    assert quality._earlier_photos(evaluated.collection(NAME), report) == {"photos": 9}
     file.write_text(json.dumps(report | {"head_digest": "other"}))
-    assert quality._earlier_photos(evaluated, NAME, report) is None
+    assert quality._earlier_photos(evaluated.collection(NAME), report) is None
 
 
 def test_an_evaluation_has_the_speed_of_each_step(evaluated: Workspace) -> None:

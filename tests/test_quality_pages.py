@@ -76,7 +76,7 @@ def test_all_figures_are_on_the_page_each_with_its_date_model_and_revision(app: 
     assert len(dated) == 1 + len(headings)
     assert all("encoder " in line and "head " in line and r"labels revision 0" in line for line in dated)
     cards = {card.label: card for card in app.metric}
-    report = json.loads(home.evaluation_file(NAME).read_text())
+    report = json.loads(home.collection(NAME).evaluation_file.read_text())
     accuracy = report["classification"]["accuracy"]
     assert cards["Right guesses"].value == f"{accuracy['value']:.1%}"
     assert cards["Same label in 20"].delta == "88.0–92.0% · n 400"
@@ -84,7 +84,7 @@ def test_all_figures_are_on_the_page_each_with_its_date_model_and_revision(app: 
 
 def test_figures_that_are_not_todays_carry_a_warning(app: AppTest, home: Workspace) -> None:
     evaluate(home)
-    with home.catalogue(NAME) as catalogue:
+    with home.collection(NAME).catalogue() as catalogue:
         catalogue.correct(1, "Bag", "ann", 0)
     shown(app, "Quality")
     assert "1 decision was made since these figures" in app.warning[0].value
@@ -92,11 +92,11 @@ def test_figures_that_are_not_todays_carry_a_warning(app: AppTest, home: Workspa
 
 def test_the_figures_of_an_older_version_are_shown_with_a_warning(app: AppTest, home: Workspace) -> None:
     # the file as this repository has it, whose photos and probes a newer one may lack
-    shutil.copy(REPOSITORY / "models" / NAME / "evaluation.json", home.evaluation_file(NAME))
-    report = json.loads(home.evaluation_file(NAME).read_text())
+    shutil.copy(REPOSITORY / "models" / NAME / "evaluation.json", home.collection(NAME).evaluation_file)
+    report = json.loads(home.collection(NAME).evaluation_file.read_text())
     for key in ("head_digest", "index_facts", "speed", "predictions_digest"):
         report.pop(key, None)
-    home.evaluation_file(NAME).write_text(json.dumps(report))
+    home.collection(NAME).evaluation_file.write_text(json.dumps(report))
     shown(app, "Quality")
     assert "older version" in app.warning[0].value
     assert f"fashion16 evaluate {NAME}" in words(app)
@@ -146,7 +146,7 @@ def test_the_paper_stands_beside_us_with_what_was_measured_and_no_more(app: AppT
     shown(app, "The paper")
     table = app.dataframe[0].value.set_index("what")
     assert table.loc["Classification precision", "paper"] == "92.71%"
-    accuracy = json.loads(home.evaluation_file(NAME).read_text())["classification"]["accuracy"]["value"]
+    accuracy = json.loads(home.collection(NAME).evaluation_file.read_text())["classification"]["accuracy"]["value"]
     assert table.loc["Classification precision", "ours"] == f"{accuracy:.2%}"
     # the repository's own run of twenty epochs
     assert table.loc["Training, 20 epochs", "ours"] != paper.NOT_MEASURED
@@ -164,14 +164,14 @@ def test_a_reproduction_fills_in_the_papers_page(app: AppTest, home: Workspace) 
     assert table.loc["Search in everything", ["ours", "likely between", "measured on"]].tolist() == [
         "0.5 s", "0.4 s – 0.6 s", "100",
     ]  # fmt: skip
-    assert "measured by `fashion16 reproduce`" in words(app)
+    assert "measured by `make reproduce`" in words(app)
     # and with the experiments two charts more
     ours = json.loads((REPOSITORY / "docs" / "reproduction.json").read_text())
     (home.root / "docs" / "reproduction.json").write_text(json.dumps(ours))
     shown(app, "The paper")
     assert "#### Direct, or in the category" in words(app) and "#### Which features tell categories" in words(app)
     assert "From 325,820 pictures on they are synthetic" in words(app)
-    assert "measured by `fashion16 reproduce`" not in words(app)
+    assert "measured by `make reproduce`" not in words(app)
 
 
 def test_the_map_is_there_at_once_and_the_better_one_after_a_command(app: AppTest, home: Workspace) -> None:
@@ -195,7 +195,7 @@ def test_a_kept_map_is_drawn_without_what_was_excluded(app: AppTest, home: Works
     digest = opened.searcher.encoder.digest
     opened.exclude(2, "ann", 0)
     places = np.arange(8, dtype=np.float32).reshape(4, 2)
-    CollectionMap(np.array([1, 2, 3, 999]), places, T_SNE, digest).write(home.map_file(NAME))
+    CollectionMap(np.array([1, 2, 3, 999]), places, T_SNE, digest).write(home.collection(NAME).map_file)
     frame = map_page.labelled(np.array([1, 2, 3, 999]), places, opened)
     assert frame["id"].tolist() == [1, 3]
     assert frame["x"].tolist() == [0.0, 4.0]
@@ -208,7 +208,7 @@ def test_a_kept_map_is_drawn_without_what_was_excluded(app: AppTest, home: Works
 def test_suspicion_colours_the_map_once_the_labels_are_ranked(app: AppTest, home: Workspace) -> None:
     shown(app, "Map", colour="Suspicion")
     assert app.code[0].value == f"fashion16 label-issues {NAME}"
-    issues.rank(home, NAME)
+    issues.rank(home.collection(NAME))
     app.run()
     assert not app.exception
     assert not app.code

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections.indexing import build_index
 from fashion16.collections.layout import DEFAULT_COLLECTION
+from fashion16.collections.stored import StoredCollection
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import BusyError, DataError, HeadError, MissingIndexError, WorkspaceError
 from fashion16.estimate import Figure
@@ -37,9 +39,9 @@ def refitted_template(small_template: Path, tmp_path_factory: pytest.TempPathFac
     """The root of a small workspace whose sandals are slippers now, but for the test split, with a head refitted."""
     root = shutil.copytree(small_template, tmp_path_factory.mktemp("refitted") / "small", symlinks=True)
     made = Workspace(root)
-    with made.catalogue(NAME) as catalogue:
+    with made.collection(NAME).catalogue() as catalogue:
         catalogue.rename_label("Sandal", "Slipper", "ann")
-    refit(made, NAME)
+    refit(made.collection(NAME))
     return root
 
 
@@ -50,7 +52,7 @@ def refitted(refitted_template: Path, tmp_path: Path) -> Workspace:
 
 
 def found_in(workspace: Workspace) -> Refit:
-    found = pending(workspace, NAME)
+    found = pending(workspace.collection(NAME))
     assert found is not None
     return found
 
@@ -61,7 +63,7 @@ def report_file(workspace: Workspace) -> Path:
 
 def contents(workspace: Workspace) -> dict[str, bytes]:
     """The head, the index and all that lies beside the head."""
-    files = [*(workspace.root / "models" / NAME).iterdir(), workspace.index_file(NAME)]
+    files = [*(workspace.root / "models" / NAME).iterdir(), workspace.collection(NAME).index_file]
     return {file.name: file.read_bytes() for file in files}
 
 
@@ -72,8 +74,8 @@ def card_of(workspace: Workspace) -> EncoderCard:
 def checked_by(workspace: Workspace) -> tuple[Floats, Labels]:
     """The labelled pictures of the validation split: their embeddings, and today's labels."""
     card = card_of(workspace)
-    embeddings = np.load(workspace.embeddings_file(NAME, card.digest, card.side_for(28, 28)))
-    with workspace.catalogue(NAME) as catalogue:
+    embeddings = np.load(workspace.collection(NAME).embeddings_file(card.digest, card.side_for(28, 28)))
+    with workspace.collection(NAME).catalogue() as catalogue:
         today = catalogue.labels()
     check = today.of(today.splits == "validation")
     return embeddings[check.positions], check
@@ -81,20 +83,20 @@ def checked_by(workspace: Workspace) -> tuple[Floats, Labels]:
 
 def fill_anew(workspace: Workspace, change: Callable[[ImportedItem], ImportedItem]) -> None:
     """The same pictures in a catalogue of other labels or splits."""
-    with workspace.catalogue(NAME) as catalogue:
+    with workspace.collection(NAME).catalogue() as catalogue:
         found = catalogue.items(range(1, 401))
-    (workspace.data_folder(NAME) / "catalogue.sqlite").unlink()
-    with workspace.catalogue(NAME) as catalogue:
+    (workspace.collection(NAME).data_folder / "catalogue.sqlite").unlink()
+    with workspace.collection(NAME).catalogue() as catalogue:
         catalogue.add(change(ImportedItem(i.position, i.sha256, i.label, i.split, i.source)) for i in found)
 
 
 def die(workspace: Workspace, setup: str, verb: str) -> None:
     """Run one of the verbs in a process that is killed where `setup` says so."""
     program = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom fashion16 import refitting\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom fashion16.labels import refitting\n"
         "from fashion16.collections.workspace import Workspace\n"
         "def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"{setup}\nrefitting.{verb}(Workspace(Path(sys.argv[1])), {NAME!r})\n"
+        f"{setup}\nrefitting.{verb}(Workspace(Path(sys.argv[1])).collection({NAME!r}))\n"
     )
     done = subprocess.run([sys.executable, "-c", program, str(workspace.root)], cwd=REPOSITORY, timeout=120)
     assert done.returncode == -signal.SIGKILL
@@ -110,26 +112,26 @@ def test_a_refit_learns_todays_labels_and_leaves_what_is_in_use_alone(
         raise AssertionError("no pass of the network is needed")
 
     monkeypatch.setattr(LiteNetwork, "__init__", no_pass)
-    with small_workspace.catalogue(NAME) as catalogue:
+    with small_workspace.collection(NAME).catalogue() as catalogue:
         revision = catalogue.rename_label("Sandal", "Slipper", "ann").corrections[-1].id
         before = catalogue.active()
     used = contents(small_workspace)
-    made = refit(small_workspace, NAME)
+    made = refit(small_workspace.collection(NAME))
     assert (made.learnt, made.forgotten) == (("Slipper",), ("Sandal",))
     assert made.before is not None
     assert (made.before.label_revision, made.after.label_revision, made.revision) == (0, revision, revision)
-    candidate = Head.read(small_workspace.candidate_head_file(NAME))
+    candidate = Head.read(small_workspace.collection(NAME).candidate_head_file)
     assert (candidate.categories, candidate.label_revision) == (made.after.categories, revision)
     assert contents(small_workspace).items() >= used.items()
     # nobody's label has changed, of the test split or another
-    with small_workspace.catalogue(NAME) as catalogue:
+    with small_workspace.collection(NAME).catalogue() as catalogue:
         np.testing.assert_array_equal(catalogue.active().labels, before.labels)
         assert catalogue.revision() == revision
 
 
 def test_both_heads_are_measured_on_the_validation_split_with_todays_labels(refitted: Workspace) -> None:
     embeddings, check = checked_by(refitted)
-    heads = [Head.read(refitted.head_file(NAME)), Head.read(refitted.candidate_head_file(NAME))]
+    heads = [Head.read(refitted.collection(NAME).head_file), Head.read(refitted.collection(NAME).candidate_head_file)]
     guesses = [
         [head.categories[int(np.argmax(row @ head.weights + head.bias))] for row in embeddings] for head in heads
     ]
@@ -167,21 +169,24 @@ def test_a_label_that_a_head_does_not_know_counts_as_wrong(refitted: Workspace) 
 
 
 def test_many_corrections_in_the_training_split_make_another_head(small_workspace: Workspace) -> None:
-    with small_workspace.catalogue(NAME) as catalogue:
+    with small_workspace.collection(NAME).catalogue() as catalogue:
         for item in catalogue.items(range(1, 401)):
             if item.split == "train" and item.label == "Shirt":
                 catalogue.correct(item.id, "Bag", "ann", 0)
-    made = refit(small_workspace, NAME)
-    head, candidate = Head.read(small_workspace.head_file(NAME)), Head.read(small_workspace.candidate_head_file(NAME))
+    made = refit(small_workspace.collection(NAME))
+    head, candidate = (
+        Head.read(small_workspace.collection(NAME).head_file),
+        Head.read(small_workspace.collection(NAME).candidate_head_file),
+    )
     # nobody has corrected the validation split, so the labels that are wrong now show
     assert made.before is not None and made.before.accuracy is not None and made.after.accuracy is not None
     assert made.after.accuracy.value < made.before.accuracy.value
-    with small_workspace.catalogue(NAME) as catalogue:
+    with small_workspace.collection(NAME).catalogue() as catalogue:
         shirts = [
             i.position for i in catalogue.items(range(1, 401)) if i.split == "train" and i.original_label == "Shirt"
         ]
     card = card_of(small_workspace)
-    embeddings = np.load(small_workspace.embeddings_file(NAME, card.digest, card.side_for(28, 28)))[shirts]
+    embeddings = np.load(small_workspace.collection(NAME).embeddings_file(card.digest, card.side_for(28, 28)))[shirts]
     assert (candidate.predict(embeddings) == "Bag").sum() > len(shirts) / 2 > (head.predict(embeddings) == "Bag").sum()
 
 
@@ -196,14 +201,14 @@ def test_many_corrections_in_the_training_split_make_another_head(small_workspac
 def test_without_a_head_that_can_be_used_there_is_nothing_before(
     small_workspace: Workspace, lose: Callable[[Path], object]
 ) -> None:
-    lose(small_workspace.head_file(NAME))
-    made = refit(small_workspace, NAME)
+    lose(small_workspace.collection(NAME).head_file)
+    made = refit(small_workspace.collection(NAME))
     assert made.before is None
     assert (made.changed, made.righted, made.wronged, made.note) == (None, None, None, "")
     assert made.after.accuracy is not None
     assert (made.learnt, made.forgotten) == (made.after.categories, ())
-    assert pending(small_workspace, NAME) == made
-    swap(small_workspace, NAME)
+    assert pending(small_workspace.collection(NAME)) == made
+    swap(small_workspace.collection(NAME))
     assert small_workspace.open().searcher.head.categories == made.after.categories
 
 
@@ -224,32 +229,35 @@ def test_without_anything_to_measure_by_a_sentence_says_so(
     small_workspace: Workspace, change: Callable[[ImportedItem], ImportedItem]
 ) -> None:
     fill_anew(small_workspace, change)
-    made = refit(small_workspace, NAME)
+    made = refit(small_workspace.collection(NAME))
     assert made.note == "No picture of the validation split has a label that a head knows, so nothing can be measured."
     assert made.before is not None
     assert (made.before.accuracy, made.after.accuracy, made.before.recall, made.after.recall) == (None, None, {}, {})
     assert (made.changed, made.righted, made.wronged) == (None, None, None)
-    assert pending(small_workspace, NAME) == made
+    assert pending(small_workspace.collection(NAME)) == made
 
 
 def test_pictures_that_are_not_encoded_yet_are_encoded_first(
     small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     card = card_of(small_workspace)
-    path = small_workspace.embeddings_file(NAME, card.digest, card.side_for(28, 28))
+    path = small_workspace.collection(NAME).embeddings_file(card.digest, card.side_for(28, 28))
     path.rename(kept := path.with_name("kept.npy"))
-    small_workspace.index_file(NAME).unlink()
+    small_workspace.collection(NAME).index_file.unlink()
 
-    def embed(collection: str, encoder: object, progress: Callable[[int, int], None]) -> Path:
+    def embed(stored: StoredCollection, encoder: object, progress: Callable[[int, int], None]) -> Path:
         progress(400, 400)
         return kept.rename(path)
 
-    monkeypatch.setattr(small_workspace, "embed", embed)
+    monkeypatch.setattr("fashion16.collections.embeddings.embed", embed)
     calls: list[tuple[int, int]] = []
-    assert refit(small_workspace, NAME, lambda done, total: calls.append((done, total))).after.accuracy is not None
+    assert (
+        refit(small_workspace.collection(NAME), lambda done, total: calls.append((done, total))).after.accuracy
+        is not None
+    )
     assert calls == [(400, 400)]
     with pytest.raises(MissingIndexError, match=f"Make one with: fashion16 index {NAME}"):
-        swap(small_workspace, NAME)
+        swap(small_workspace.collection(NAME))
 
 
 def test_two_categories_at_least_are_needed_without_references(small_workspace: Workspace) -> None:
@@ -259,7 +267,7 @@ def test_two_categories_at_least_are_needed_without_references(small_workspace: 
     fill_anew(small_workspace, lambda item: replace(item, label="Bag"))
     used = contents(small_workspace)
     with pytest.raises(HeadError, match="at least two categories, and there are 1"):
-        refit(small_workspace, NAME)
+        refit(small_workspace.collection(NAME))
     assert contents(small_workspace) == used
 
 
@@ -267,7 +275,7 @@ def test_two_categories_at_least_are_needed_without_references(small_workspace: 
 
 
 def test_another_process_finds_the_same_comparison(refitted: Workspace) -> None:
-    made = refit(refitted, NAME)
+    made = refit(refitted.collection(NAME))
     program = (
         "import sys\nfrom pathlib import Path\nfrom fashion16.labels.refitting import pending\n"
         f"from fashion16.collections.workspace import Workspace\nprint(pending(Workspace(Path(sys.argv[1])), {NAME!r}))"
@@ -279,21 +287,21 @@ def test_another_process_finds_the_same_comparison(refitted: Workspace) -> None:
 
 def test_without_a_refit_nothing_waits(small_workspace: Workspace) -> None:
     used = contents(small_workspace)
-    assert pending(small_workspace, NAME) is None
+    assert pending(small_workspace.collection(NAME)) is None
     with pytest.raises(HeadError, match=f"There is no new head for “{NAME}” to choose. Refit the head first."):
-        swap(small_workspace, NAME)
-    discard(small_workspace, NAME)
+        swap(small_workspace.collection(NAME))
+    discard(small_workspace.collection(NAME))
     assert contents(small_workspace) == used
 
 
 def make_index_anew(workspace: Workspace) -> None:
-    with workspace.catalogue(NAME) as catalogue:
+    with workspace.collection(NAME).catalogue() as catalogue:
         catalogue.correct(1, "Bag", "ann", catalogue.item(1).version)
-    workspace.build_index(NAME)
+    build_index(workspace.collection(NAME))
 
 
 def lose_head(workspace: Workspace) -> None:
-    workspace.head_file(NAME).unlink()
+    workspace.collection(NAME).head_file.unlink()
 
 
 def change_encoder(workspace: Workspace) -> None:
@@ -304,11 +312,11 @@ def change_encoder(workspace: Workspace) -> None:
 
 
 def lose_candidate(workspace: Workspace) -> None:
-    workspace.candidate_head_file(NAME).unlink()
+    workspace.collection(NAME).candidate_head_file.unlink()
 
 
 def damage_candidate(workspace: Workspace) -> None:
-    path = workspace.candidate_head_file(NAME)
+    path = workspace.collection(NAME).candidate_head_file
     path.write_bytes(path.read_bytes()[:-1] + b"?")
 
 
@@ -316,9 +324,9 @@ def damage_candidate(workspace: Workspace) -> None:
 def test_a_candidate_that_no_longer_fits_is_refused(refitted: Workspace, change: Callable[[Workspace], object]) -> None:
     change(refitted)
     used = contents(refitted)
-    assert pending(refitted, NAME) is None
+    assert pending(refitted.collection(NAME)) is None
     with pytest.raises(HeadError, match=f"The new head of “{NAME}” is out of date: .* Refit the head."):
-        swap(refitted, NAME)
+        swap(refitted.collection(NAME))
     assert contents(refitted) == used
 
 
@@ -340,43 +348,43 @@ def test_a_candidate_that_no_longer_fits_is_refused(refitted: Workspace, change:
 def test_a_damaged_comparison_is_none(refitted: Workspace, damage: Callable[[str], str]) -> None:
     path = report_file(refitted)
     path.write_bytes(damage(path.read_text()).encode("utf-8", "surrogateescape"))
-    assert pending(refitted, NAME) is None
+    assert pending(refitted.collection(NAME)) is None
     with pytest.raises(HeadError, match="Refit the head first"):
-        swap(refitted, NAME)
+        swap(refitted.collection(NAME))
 
 
 def test_corrections_since_leave_the_comparison_as_it_is(refitted: Workspace) -> None:
     before = found_in(refitted)
-    with refitted.catalogue(NAME) as catalogue:
+    with refitted.collection(NAME).catalogue() as catalogue:
         catalogue.correct(1, "Bag", "ann", catalogue.item(1).version)
         assert catalogue.revision() == before.revision + 1
-    assert pending(refitted, NAME) == before
+    assert pending(refitted.collection(NAME)) == before
 
 
 # choosing
 
 
 def test_after_a_swap_the_collection_is_opened_with_the_candidate(refitted: Workspace) -> None:
-    index = refitted.index_file(NAME).read_bytes()
-    candidate = refitted.candidate_head_file(NAME).read_bytes()
-    swap(refitted, NAME)
+    index = refitted.collection(NAME).index_file.read_bytes()
+    candidate = refitted.collection(NAME).candidate_head_file.read_bytes()
+    swap(refitted.collection(NAME))
     opened = refitted.open()
     assert "Slipper" in opened.searcher.head.categories
     assert contents(refitted) == {"head.h5": candidate, f"{NAME}.h5": index}
-    assert pending(refitted, NAME) is None
+    assert pending(refitted.collection(NAME)) is None
     with pytest.raises(HeadError, match="Refit the head first"):
-        swap(refitted, NAME)
+        swap(refitted.collection(NAME))
     # with the same labels there is nothing to gain by another one
-    again = refit(refitted, NAME)
+    again = refit(refitted.collection(NAME))
     assert again.before == again.after
     assert (again.changed, again.righted, again.wronged) == (0, 0, 0)
 
 
 def test_after_a_discard_all_is_as_before(refitted: Workspace, small_template: Path) -> None:
-    discard(refitted, NAME)
+    discard(refitted.collection(NAME))
     assert contents(refitted) == contents(Workspace(small_template))
-    assert pending(refitted, NAME) is None
-    discard(refitted, NAME)
+    assert pending(refitted.collection(NAME)) is None
+    discard(refitted.collection(NAME))
 
 
 @pytest.fixture(scope="session")
@@ -385,10 +393,10 @@ def partly_labelled_template(small_template: Path, tmp_path_factory: pytest.Temp
     root = shutil.copytree(small_template, tmp_path_factory.mktemp("partly") / "small", symlinks=True)
     made = Workspace(root)
     fill_anew(made, lambda item: replace(item, label=item.label if (item.position or 0) % 4 else None))
-    made.build_index(NAME)
-    with made.catalogue(NAME) as catalogue:
+    build_index(made.collection(NAME))
+    with made.collection(NAME).catalogue() as catalogue:
         catalogue.rename_label("Sandal", "Slipper", "ann", include_test=True)
-    refit(made, NAME)
+    refit(made.collection(NAME))
     return root
 
 
@@ -404,11 +412,11 @@ def lying(index: CategoryIndex) -> dict[int, str]:
 
 
 def test_items_without_a_label_follow_the_new_head(partly_labelled: Workspace) -> None:
-    before, header = read_index(partly_labelled.index_file(NAME))
+    before, header = read_index(partly_labelled.collection(NAME).index_file)
     assert {"Sandal"} < set(lying(before).values())
-    swap(partly_labelled, NAME)
-    after, header_after = read_index(partly_labelled.index_file(NAME))
-    head = Head.read(partly_labelled.head_file(NAME))
+    swap(partly_labelled.collection(NAME))
+    after, header_after = read_index(partly_labelled.collection(NAME).index_file)
+    head = Head.read(partly_labelled.collection(NAME).head_file)
     ids = list(range(1, 401, 4))
     assert lying(after) == dict(zip(ids, head.predict(before.embeddings(ids)).tolist(), strict=True))
     assert "Slipper" in lying(after).values() and "Sandal" not in lying(after).values()
@@ -427,12 +435,12 @@ def test_an_index_made_anew_during_a_swap_stays(partly_labelled: Workspace, monk
         write_index(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(refitting, "write_index", slow_write)
-    index = partly_labelled.index_file(NAME).read_bytes()
+    index = partly_labelled.collection(NAME).index_file.read_bytes()
     with pytest.raises(HeadError, match="out of date"):
-        swap(partly_labelled, NAME)
-    assert partly_labelled.index_file(NAME).read_bytes() == index
-    assert [path.name for path in partly_labelled.index_file(NAME).parent.iterdir()] == [f"{NAME}.h5"]
-    assert not partly_labelled.head_file(NAME).exists()
+        swap(partly_labelled.collection(NAME))
+    assert partly_labelled.collection(NAME).index_file.read_bytes() == index
+    assert [path.name for path in partly_labelled.collection(NAME).index_file.parent.iterdir()] == [f"{NAME}.h5"]
+    assert not partly_labelled.collection(NAME).head_file.exists()
 
 
 # being cut short
@@ -447,38 +455,38 @@ def test_a_refit_that_is_killed_leaves_the_old_head_and_nothing_to_choose(
     used = contents(small_workspace)
     die(small_workspace, moment, "refit")
     assert contents(small_workspace).items() >= used.items()
-    assert pending(small_workspace, NAME) is None
+    assert pending(small_workspace.collection(NAME)) is None
     # the lock went with its holder
-    assert not is_taken(small_workspace.import_lock(NAME))
+    assert not is_taken(small_workspace.collection(NAME).import_lock)
 
 
 def test_a_refit_that_is_killed_does_not_offer_its_candidate_with_an_earlier_comparison(refitted: Workspace) -> None:
-    with refitted.catalogue(NAME) as catalogue:
+    with refitted.collection(NAME).catalogue() as catalogue:
         catalogue.rename_label("Bag", "Purse", "ann")
     die(refitted, "refitting.asdict = die", "refit")
-    assert "Purse" in Head.read(refitted.candidate_head_file(NAME)).categories
-    assert pending(refitted, NAME) is None
+    assert "Purse" in Head.read(refitted.collection(NAME).candidate_head_file).categories
+    assert pending(refitted.collection(NAME)) is None
 
 
 def test_a_swap_that_is_killed_leaves_the_old_head_and_goes_on(partly_labelled: Workspace) -> None:
-    head = partly_labelled.head_file(NAME).read_bytes()
+    head = partly_labelled.collection(NAME).head_file.read_bytes()
     waiting = found_in(partly_labelled)
     # the index has been moved over, the head has not
     moment = "move = os.replace\nos.replace = lambda a, b: die() if Path(b).name == 'head.h5' else move(a, b)"
     die(partly_labelled, moment, "swap")
-    assert partly_labelled.head_file(NAME).read_bytes() == head
-    assert pending(partly_labelled, NAME) == waiting
+    assert partly_labelled.collection(NAME).head_file.read_bytes() == head
+    assert pending(partly_labelled.collection(NAME)) == waiting
     assert len(partly_labelled.open().searcher.index) == 400
-    swap(partly_labelled, NAME)
+    swap(partly_labelled.collection(NAME))
     assert "Slipper" in partly_labelled.open().searcher.head.categories
 
 
 def test_a_swap_that_is_killed_after_the_head_has_moved_leaves_nothing_to_choose(refitted: Workspace) -> None:
-    candidate = refitted.candidate_head_file(NAME).read_bytes()
+    candidate = refitted.collection(NAME).candidate_head_file.read_bytes()
     die(refitted, "Path.unlink = die", "swap")
-    assert refitted.head_file(NAME).read_bytes() == candidate
-    assert pending(refitted, NAME) is None
-    discard(refitted, NAME)
+    assert refitted.collection(NAME).head_file.read_bytes() == candidate
+    assert pending(refitted.collection(NAME)) is None
+    discard(refitted.collection(NAME))
     assert not report_file(refitted).exists()
 
 
@@ -490,7 +498,7 @@ def test_during_an_import_or_another_refit_nothing_is_done(
     refitted: Workspace, verb: Callable[[Workspace, str], object]
 ) -> None:
     used = contents(refitted)
-    with only_one(refitted.import_lock(NAME)):
+    with only_one(refitted.collection(NAME).import_lock):
         with pytest.raises(BusyError, match=f"Another process is at work on “{NAME}”"):
             verb(refitted, NAME)
         found_in(refitted)
@@ -502,13 +510,13 @@ def test_a_refit_holds_the_lock_of_imports_while_it_runs(refitted: Workspace, mo
     write = Head.write
 
     def look(head: Head, path: Path) -> None:
-        seen.append(is_taken(refitted.import_lock(NAME)))
+        seen.append(is_taken(refitted.collection(NAME).import_lock))
         write(head, path)
 
     monkeypatch.setattr(Head, "write", look)
-    refit(refitted, NAME)
+    refit(refitted.collection(NAME))
     assert seen == [True]
-    assert not is_taken(refitted.import_lock(NAME))
+    assert not is_taken(refitted.collection(NAME).import_lock)
 
 
 def test_a_head_made_anew_during_a_refit_makes_it_out_of_date(
@@ -517,12 +525,12 @@ def test_a_head_made_anew_during_a_refit_makes_it_out_of_date(
     write = Head.write
 
     def another(head: Head, path: Path) -> None:
-        write(replace(head, label_revision=12345), refitted.head_file(NAME))
+        write(replace(head, label_revision=12345), refitted.collection(NAME).head_file)
         write(head, path)
 
     monkeypatch.setattr(Head, "write", another)
-    refit(refitted, NAME)
-    assert pending(refitted, NAME) is None
+    refit(refitted.collection(NAME))
+    assert pending(refitted.collection(NAME)) is None
 
 
 # what cannot be
@@ -530,11 +538,11 @@ def test_a_head_made_anew_during_a_refit_makes_it_out_of_date(
 
 def test_an_unknown_collection_leaves_no_trace(small_workspace: Workspace) -> None:
     with pytest.raises(DataError, match="Import it with: fashion16 import hats"):
-        refit(small_workspace, "hats")
+        refit(small_workspace.collection("hats"))
     with pytest.raises(HeadError, match="Refit the head first"):
-        swap(small_workspace, "hats")
-    discard(small_workspace, "hats")
-    assert pending(small_workspace, "hats") is None
+        swap(small_workspace.collection("hats"))
+    discard(small_workspace.collection("hats"))
+    assert pending(small_workspace.collection("hats")) is None
     assert not [path for path in small_workspace.root.rglob("*hats*")]
     for verb in (refit, swap, discard):
         with pytest.raises(WorkspaceError, match="A collection cannot be called"):
@@ -544,9 +552,9 @@ def test_an_unknown_collection_leaves_no_trace(small_workspace: Workspace) -> No
 def test_what_cannot_be_written_is_our_own_error(refitted: Workspace) -> None:
     report_file(refitted).unlink()
     report_file(refitted).mkdir()
-    head = refitted.head_file(NAME).read_bytes()
+    head = refitted.collection(NAME).head_file.read_bytes()
     with pytest.raises(WorkspaceError, match="refit.json could not be written"):
-        refit(refitted, NAME)
+        refit(refitted.collection(NAME))
     with pytest.raises(WorkspaceError, match="refit.json could not be changed .*Give yourself the right"):
-        discard(refitted, NAME)
-    assert refitted.head_file(NAME).read_bytes() == head
+        discard(refitted.collection(NAME))
+    assert refitted.collection(NAME).head_file.read_bytes() == head

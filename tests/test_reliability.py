@@ -196,11 +196,11 @@ def transactions(rows: list[Correction]) -> list[list[Correction]]:
 def test_after_two_hundred_kills_every_acknowledged_correction_is_there_and_none_is_half_there(
     small_workspace: Workspace,
 ) -> None:
-    path = small_workspace.data_folder(DEFAULT_COLLECTION) / "catalogue.sqlite"
+    path = small_workspace.collection().data_folder / "catalogue.sqlite"
     with closing(small_workspace.open()) as opened, restless([f"sqlite:///{path}"]) as process:
         n_acknowledged, n_silent = kill_and_look(process, Witness(opened.catalogue), opened, KILLS)
         assert n_acknowledged > KILLS
-        rewrite_index(small_workspace, opened)
+        rewrite_index(opened)
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
@@ -214,7 +214,7 @@ def test_after_kills_of_its_clients_a_server_has_every_acknowledged_correction(
     small_workspace: Workspace, url: str
 ) -> None:
     here = Workspace(small_workspace.root, url)
-    with small_workspace.catalogue(DEFAULT_COLLECTION) as original, here.catalogue(DEFAULT_COLLECTION) as moved:
+    with small_workspace.collection().catalogue() as original, here.collection().catalogue() as moved:
         moved.restore(original.items(range(1, 401)))
     with closing(here.open()) as opened, restless([url, DEFAULT_COLLECTION]) as process:
         n_acknowledged, _ = kill_and_look(process, Witness(opened.catalogue), opened, KILLS_OF_CLIENTS)

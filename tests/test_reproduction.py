@@ -148,7 +148,7 @@ def test_an_interrupted_run_repeats_only_what_is_missing(
 
 def test_other_labels_are_measured_anew(published: Workspace, counted: Counter[str]) -> None:
     reproduce(published, quick=True)
-    with published.catalogue("fashion-mnist") as catalogue:
+    with published.collection("fashion-mnist").catalogue() as catalogue:
         label = catalogue.item(1).label
         catalogue.correct(1, "Bag" if label != "Bag" else "Coat", "ann", 0)
     reproduce(published, quick=True)
@@ -252,7 +252,7 @@ def test_training_anew_is_asked_of_the_category_network_and_done_once(
 
 
 def test_without_pictures_the_command_says_how_to_get_them(published: Workspace) -> None:
-    published.pictures_file("fashion-mnist").unlink()
+    published.collection("fashion-mnist").pictures_file.unlink()
     with pytest.raises(DataError, match="fashion16 import fashion-mnist"):
         reproduce(published, quick=True)
 
@@ -264,8 +264,8 @@ def test_without_test_pictures_nothing_is_measured(small_workspace: Workspace) -
 
 
 def test_photos_are_refused_in_a_sentence(published: Workspace) -> None:
-    published.pictures_file("fashion-mnist").unlink()
-    (published.data_folder("fashion-mnist") / "thumbnails").mkdir()
+    published.collection("fashion-mnist").pictures_file.unlink()
+    (published.collection("fashion-mnist").data_folder / "thumbnails").mkdir()
     with pytest.raises(DataError, match="has photos. Run them on fashion-mnist"):
         reproduce(published, quick=True)
 
@@ -380,7 +380,7 @@ def test_the_page_says_what_differs_and_what_is_not_there() -> None:
     text = reproduction_report.page(report)
     for what in ("**Data.**", "**Size.**", "**Network.**", "**Machine.**", "**A quick run**"):
         assert what in text
-    assert "`fashion16 reproduce --train`" in text
+    assert "`make reproduce TRAIN=1`" in text
     assert "Not measured: SIFT needs OpenCV." in text
     assert "| Training, 20 epochs | 7,301 s | not measured yet |" in text
     assert "| memory | unknown |" in text

@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from fashion16.collections import manage
 from fashion16.collections.importing import Source, import_source
+from fashion16.collections.indexing import build_index
 from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE
 from fashion16.collections.packing import pack
 from fashion16.collections.workspace import Workspace
@@ -36,8 +37,8 @@ def home(small_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyP
             Image.fromarray(pixels).resize((30, 30)).save(heap / label / f"{number}.png")
     Image.fromarray(rng.integers(0, 256, (30, 30, 3), dtype=np.uint8)).save(heap / "unknown.png")
     (heap / "Glove" / "torn.png").write_bytes(b"torn")
-    import_source(small_workspace, "shop", Source(heap))
-    small_workspace.build_index("shop")
+    import_source(small_workspace.collection("shop"), Source(heap))
+    build_index(small_workspace.collection("shop"))
     monkeypatch.setenv(ROOT_VARIABLE, str(small_workspace.root))
     monkeypatch.setenv(access.MANAGE_VARIABLE, "1")
     return small_workspace
@@ -77,8 +78,12 @@ def test_a_collection_of_one_s_own_is_shown_with_its_labels_and_what_could_not_b
 
 
 def test_a_packed_collection_opens_by_itself_and_first(home: Workspace, app: AppTest, tmp_path: Path) -> None:
-    pack(home, "shop")
-    for part in (home.data_folder("shop"), home.head_file("shop").parent, home.index_file("shop")):
+    pack(home.collection("shop"))
+    for part in (
+        home.collection("shop").data_folder,
+        home.collection("shop").head_file.parent,
+        home.collection("shop").index_file,
+    ):
         part.rename(tmp_path / f"gone-{part.name}-{part.parent.name}")
     app.run()
     assert not app.exception
@@ -168,7 +173,7 @@ def test_an_upload_is_started_as_a_command_and_its_file_kept_for_it(
     assert not app.exception
     ((folder, arguments),) = started
     assert arguments[4:] == ["--label-column", "kind of thing"]
-    assert folder == home.job_folder("my-shop-2026")
+    assert folder == home.collection("my-shop-2026").job_folder
     assert arguments[:3] == ["import", "my-shop-2026", "--from"]
     kept = Path(arguments[3])
     assert kept.parent == folder
@@ -176,7 +181,7 @@ def test_an_upload_is_started_as_a_command_and_its_file_kept_for_it(
 
 
 def test_a_collection_without_an_index_says_what_makes_one(home: Workspace, app: AppTest) -> None:
-    home.index_file("shop").unlink()
+    home.collection("shop").index_file.unlink()
     chosen(app, "shop")
     assert "fashion16 index shop" in app.error[0].value
     # and what there is to do with collections is offered all the same
@@ -197,7 +202,7 @@ def test_a_picture_s_number_is_forgotten_with_its_collection(home: Workspace, ap
 
 
 def test_an_unlabelled_picture_is_called_so(home: Workspace, app: AppTest) -> None:
-    with home.catalogue("shop") as catalogue:
+    with home.collection("shop").catalogue() as catalogue:
         (unlabelled,) = (i.id for i in catalogue.items(range(1, 17)) if i.label is None)
     app.query_params["collection"] = "shop"
     app.query_params["source"] = "Collection"

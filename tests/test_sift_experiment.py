@@ -105,7 +105,7 @@ def test_steps_of_another_version_are_made_anew(
 
 
 def test_a_collection_without_test_pictures_says_so(small_workspace: Workspace, tmp_path: Path) -> None:
-    with small_workspace.catalogue(DEFAULT_COLLECTION) as catalogue:
+    with small_workspace.collection().catalogue() as catalogue:
         assert "test" not in catalogue.labels().splits
     with pytest.raises(DataError, match="test split"):
         sift.run(small_workspace, DEFAULT_COLLECTION, tmp_path, True)

@@ -32,17 +32,17 @@ def home(small_template: Path, tmp_path: Path) -> Iterator[Workspace]:
     home = Workspace(tmp_path)
     publish_tests(home)
     yield home
-    folder = home.job_folder(JOB)
+    folder = home.collection(JOB).job_folder
     if locks.is_taken(folder / "lock"):
         os.killpg(int((folder / "pid").read_text()), signal.SIGKILL)
 
 
 def start(home: Workspace, *arguments: str) -> None:
-    jobs.start(home.job_folder(JOB), ("train", "category-cnn", *arguments), {ROOT_VARIABLE: str(home.root)})
+    jobs.start(home.collection(JOB).job_folder, ("train", "category-cnn", *arguments), {ROOT_VARIABLE: str(home.root)})
 
 
 def state(home: Workspace) -> JobState:
-    found = jobs.state(home.job_folder(JOB))
+    found = jobs.state(home.collection(JOB).job_folder)
     assert found is not None
     return found
 
@@ -77,14 +77,14 @@ def test_a_training_is_watched_stopped_and_gone_on_with(home: Workspace) -> None
     remaining = run.remaining_seconds()
     assert remaining is not None and remaining > 0
     # whoever gives the same command meanwhile is told, and nothing is mixed up
-    second = home.job_folder("second")
+    second = home.collection("second").job_folder
     jobs.start(second, ("train", "category-cnn", "--epochs", "300"), {ROOT_VARIABLE: str(home.root)})
     wait(lambda: not locks.is_taken(second / "lock"))
     refused = jobs.state(second)
     assert refused is not None
     assert refused.message.startswith(f"Another process trains {run.name}. Wait until it has ended")
 
-    jobs.stop(home.job_folder(JOB))
+    jobs.stop(home.collection(JOB).job_folder)
     wait(lambda: not state(home).running)
     assert state(home).exit_status == 130, state(home).log
     assert "The same command goes on after the last whole epoch." in state(home).log
@@ -96,7 +96,7 @@ def test_a_training_is_watched_stopped_and_gone_on_with(home: Workspace) -> None
     start(home, "--epochs", "300")
     wait(lambda: not state(home).running or len(run.history()) > len(done))
     assert state(home).running, state(home).log
-    jobs.stop(home.job_folder(JOB))
+    jobs.stop(home.collection(JOB).job_folder)
     wait(lambda: not state(home).running)
     assert only_run(home) == run
     epochs = run.history()["epoch"].tolist()
@@ -118,20 +118,25 @@ def test_a_training_that_ends_has_told_all_its_epochs_and_leaves_its_result(home
 
 
 def test_an_evaluation_tells_its_steps(measurable: Workspace) -> None:
-    jobs.start(measurable.job_folder(JOB), ("evaluate", NAME, "--quick"), {ROOT_VARIABLE: str(measurable.root)})
+    jobs.start(
+        measurable.collection(JOB).job_folder, ("evaluate", NAME, "--quick"), {ROOT_VARIABLE: str(measurable.root)}
+    )
     wait(lambda: not state(measurable).running)
     ended = state(measurable)
     assert ended.exit_status == 0, ended.log
     assert (ended.step, ended.done, ended.total) == ("Speed", 50, 50)
     assert "Medians of 50 searches" in ended.log
-    assert not measurable.evaluation_file(NAME).exists()
+    assert not measurable.collection(NAME).evaluation_file.exists()
 
 
 def test_each_step_of_an_evaluation_counts_to_its_end(measurable: Workspace) -> None:
     steps: list[str] = []
     ends: dict[str, tuple[int, int]] = {}
     report.evaluate(
-        measurable, NAME, quick=True, step=steps.append, progress=lambda *done: ends.update({steps[-1]: done})
+        measurable.collection(NAME),
+        quick=True,
+        step=steps.append,
+        progress=lambda *done: ends.update({steps[-1]: done}),
     )
     assert steps[0].lower() == "encoding the test pictures"
     assert ends[steps[0]] == (100, 100)

@@ -16,7 +16,9 @@ import pytest
 
 import fashion16.collections.embeddings
 from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections.embeddings import embed, stored_embeddings
 from fashion16.collections.importing import fashion_mnist_splits, import_fashion_mnist
+from fashion16.collections.indexing import build_index
 from fashion16.collections.layout import DATABASE_VARIABLE, DEFAULT_COLLECTION, ROOT_VARIABLE
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import (
@@ -71,13 +73,13 @@ def bare_workspace(root: Path, fashion_mnist_folder: Path) -> Workspace:
 
 def assert_whole(workspace: Workspace) -> None:
     """All 70,000 items are there exactly once, and their pictures, and nothing else."""
-    with workspace.catalogue(NAME) as catalogue:
+    with workspace.collection(NAME).catalogue() as catalogue:
         today = catalogue.labels()
         assert catalogue.count() == 70_000
         assert set(catalogue.label_counts().values()) == {7_000}
     np.testing.assert_array_equal(today.ids, np.arange(1, 70_001))
     np.testing.assert_array_equal(today.positions, np.arange(70_000))
-    assert workspace.pictures(NAME).shape == (70_000, 28, 28)
+    assert workspace.collection(NAME).pictures().shape == (70_000, 28, 28)
 
 
 # where things lie
@@ -100,29 +102,29 @@ def test_the_database_is_the_argument_else_the_environment_else_a_file(
     monkeypatch.setenv(DATABASE_VARIABLE, "nosuchdatabase://host/name")
     assert Workspace(tmp_path, "sqlite://").database_url == "sqlite://"
     with pytest.raises(CatalogueError, match="The database URL cannot be used"):
-        Workspace(tmp_path).catalogue(NAME)
+        Workspace(tmp_path).collection(NAME).catalogue()
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(WorkspaceError, match=f"cannot be made .*set {ROOT_VARIABLE}") as caught:
-        Workspace(tmp_path / "file").catalogue(NAME)
+        Workspace(tmp_path / "file").collection(NAME).catalogue()
     assert caught.value.path == tmp_path / "file" / "data" / NAME
 
 
 def test_an_import_into_a_folder_that_cannot_be_made_is_our_own_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(WorkspaceError, match="cannot be made"):
-        import_fashion_mnist(Workspace(tmp_path / "file" / "below"))
+        import_fashion_mnist(Workspace(tmp_path / "file" / "below").collection())
 
 
 # importing
 
 
 def test_an_imported_collection_is_whole_and_its_splits_are_the_published_ones(workspace: Workspace) -> None:
-    assert workspace.is_imported(NAME)
+    assert workspace.collection(NAME).is_imported()
     assert_whole(workspace)
-    with workspace.catalogue(NAME) as catalogue:
+    with workspace.collection(NAME).catalogue() as catalogue:
         splits = catalogue.labels().splits
     np.testing.assert_array_equal(splits, fashion_mnist_splits())
     assert {str(name): int((splits == name).sum()) for name in np.unique(splits)} == {
@@ -133,32 +135,34 @@ def test_an_imported_collection_is_whole_and_its_splits_are_the_published_ones(w
 
 
 def test_a_collection_that_was_never_imported_is_not_there(tmp_path: Path) -> None:
-    assert not Workspace(tmp_path).is_imported(NAME)
+    assert not Workspace(tmp_path).collection(NAME).is_imported()
     with pytest.raises(DataError, match=f"are not there. Fetch them with: fashion16 import {NAME}"):
-        Workspace(tmp_path).pictures(NAME)
+        Workspace(tmp_path).collection(NAME).pictures()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_importing_twice_changes_nothing(tmp_path: Path, fashion_mnist_folder: Path) -> None:
     fresh = bare_workspace(tmp_path, fashion_mnist_folder)
     reported: list[tuple[int, int]] = []
-    assert import_fashion_mnist(fresh, lambda done, total: reported.append((done, total))) == 70_000
+    assert import_fashion_mnist(fresh.collection(), lambda done, total: reported.append((done, total))) == 70_000
     assert reported[-1] == (70_000, 70_000)
-    with fresh.catalogue(NAME) as catalogue:
+    with fresh.collection(NAME).catalogue() as catalogue:
         catalogue.correct(1, "Bag", "ann", 0)
-    before = fresh.pictures_file(NAME).stat().st_mtime_ns
-    assert import_fashion_mnist(fresh) == 70_000
-    assert fresh.pictures_file(NAME).stat().st_mtime_ns == before
-    with fresh.catalogue(NAME) as catalogue:
+    before = fresh.collection(NAME).pictures_file.stat().st_mtime_ns
+    assert import_fashion_mnist(fresh.collection()) == 70_000
+    assert fresh.collection(NAME).pictures_file.stat().st_mtime_ns == before
+    with fresh.collection(NAME).catalogue() as catalogue:
         assert catalogue.item(1).label == "Bag"
 
 
 def start_import(root: Path, then: str, first: str = "") -> subprocess.Popen[str]:
     """Another process that runs `first`, then imports and runs `then` at each progress."""
     program = (
-        f"import os, signal; from pathlib import Path; from fashion16.collections.workspace import Workspace\n{first}"
+        f"import os, signal; from pathlib import Path\n"
+        f"from fashion16.collections.importing import import_fashion_mnist\n"
+        f"from fashion16.collections.workspace import Workspace\n{first}"
         f"def report(done, total): {then}\n"
-        f"print(Workspace(Path({str(root)!r})).import_fashion_mnist(report))"
+        f"print(import_fashion_mnist(Workspace(Path({str(root)!r})).collection(), report))"
     )
     return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
 
@@ -179,10 +183,10 @@ def test_an_import_that_was_killed_in_the_middle_is_whole_when_run_again(
     process = start_import(tmp_path, "done == 30_000 and os.kill(os.getpid(), signal.SIGKILL)")
     process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
-    assert not fresh.is_imported(NAME)
-    with fresh.catalogue(NAME) as catalogue:
+    assert not fresh.collection(NAME).is_imported()
+    with fresh.collection(NAME).catalogue() as catalogue:
         assert catalogue.count() == 0
-    assert import_fashion_mnist(fresh) == 70_000
+    assert import_fashion_mnist(fresh.collection()) == 70_000
     assert_whole(fresh)
 
 
@@ -198,25 +202,25 @@ def test_an_import_that_was_killed_while_it_wrote_the_pictures_leaves_none(
     process = start_import(tmp_path, "pass", dies_while_saving)
     process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
-    assert not fresh.pictures_file(NAME).exists()
-    assert import_fashion_mnist(fresh) == 70_000
+    assert not fresh.collection(NAME).pictures_file.exists()
+    assert import_fashion_mnist(fresh.collection()) == 70_000
     assert_whole(fresh)
 
 
 def test_pictures_that_went_missing_are_written_again(small_workspace: Workspace, fashion_mnist_folder: Path) -> None:
     (small_workspace.root / "data" / "downloads").symlink_to(fashion_mnist_folder)
-    small_workspace.pictures_file(NAME).unlink()
-    assert not small_workspace.is_imported(NAME)
+    small_workspace.collection(NAME).pictures_file.unlink()
+    assert not small_workspace.collection(NAME).is_imported()
     # the catalogue and its history stay
-    assert import_fashion_mnist(small_workspace) == 400
-    assert small_workspace.pictures(NAME).shape == (70_000, 28, 28)
+    assert import_fashion_mnist(small_workspace.collection()) == 400
+    assert small_workspace.collection(NAME).pictures().shape == (70_000, 28, 28)
 
 
 def test_damaged_pictures_are_named_with_the_command_that_mends_them(small_workspace: Workspace) -> None:
-    path = small_workspace.pictures_file(NAME)
+    path = small_workspace.collection(NAME).pictures_file
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(DataError, match=f"is damaged. Remove it, and fetch it again with: fashion16 import {NAME}"):
-        small_workspace.pictures(NAME)
+        small_workspace.collection(NAME).pictures()
 
 
 # embedding
@@ -230,9 +234,9 @@ def chunks_of_64(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_embedding_writes_a_row_for_each_picture(small_workspace: Workspace) -> None:
     encoder = FailingEncoder()
     reported: list[tuple[int, int]] = []
-    path = small_workspace.embed(NAME, encoder, lambda done, total: reported.append((done, total)))
-    assert path == small_workspace.embeddings_file(NAME, encoder.digest, 32)
-    pictures = np.stack([to_network(picture, 32) for picture in small_workspace.pictures(NAME)])
+    path = embed(small_workspace.collection(NAME), encoder, lambda done, total: reported.append((done, total)))
+    assert path == small_workspace.collection(NAME).embeddings_file(encoder.digest, 32)
+    pictures = np.stack([to_network(picture, 32) for picture in small_workspace.collection(NAME).pictures()])
     np.testing.assert_array_equal(np.load(path), FakeEncoder().encode(pictures))
     assert encoder.batches == [16] * 25
     assert reported == [(done, 400) for done in range(16, 401, 16)]
@@ -243,24 +247,24 @@ def test_an_interrupted_embedding_goes_on_where_it_was(small_workspace: Workspac
     # a chunk of 64 has four batches, so two chunks are on disk when the eleventh batch fails
     interrupted = FailingEncoder(fails_after=10)
     with pytest.raises(KeyboardInterrupt):
-        small_workspace.embed(NAME, interrupted)
-    path = small_workspace.embeddings_file(NAME, interrupted.digest, 32)
+        embed(small_workspace.collection(NAME), interrupted)
+    path = small_workspace.collection(NAME).embeddings_file(interrupted.digest, 32)
     assert not path.exists()
 
     going_on = FailingEncoder()
-    small_workspace.embed(NAME, going_on)
+    embed(small_workspace.collection(NAME), going_on)
     assert len(going_on.batches) == 25 - 8
 
     whole = Workspace(shutil.copytree(small_template, small_workspace.root.parent / "whole", symlinks=True))
-    uninterrupted = whole.embed(NAME, FailingEncoder())
+    uninterrupted = embed(whole.collection(NAME), FailingEncoder())
     np.testing.assert_array_equal(np.load(path), np.load(uninterrupted))
     assert list(path.parent.glob("*.partial")) == list(path.parent.glob("*.json")) == []
 
 
 def test_the_state_of_an_embedding_is_readable_json(small_workspace: Workspace, chunks_of_64: None) -> None:
     with pytest.raises(KeyboardInterrupt):
-        small_workspace.embed(NAME, FailingEncoder(fails_after=10))
-    state = small_workspace.embeddings_file(NAME, FakeEncoder().digest, 32).with_suffix(".json")
+        embed(small_workspace.collection(NAME), FailingEncoder(fails_after=10))
+    state = small_workspace.collection(NAME).embeddings_file(FakeEncoder().digest, 32).with_suffix(".json")
     assert json.loads(state.read_text()) == {"done": 128}
 
 
@@ -268,11 +272,11 @@ def test_the_state_of_an_embedding_is_readable_json(small_workspace: Workspace, 
 @pytest.mark.parametrize("state", ["", "{}", "[]", '{"done": "many"}', '{"done": 9999}'])
 def test_an_interrupted_embedding_with_a_broken_state_begins_again(small_workspace: Workspace, state: str) -> None:
     with pytest.raises(KeyboardInterrupt):
-        small_workspace.embed(NAME, FailingEncoder(fails_after=10))
-    path = small_workspace.embeddings_file(NAME, FakeEncoder().digest, 32)
+        embed(small_workspace.collection(NAME), FailingEncoder(fails_after=10))
+    path = small_workspace.collection(NAME).embeddings_file(FakeEncoder().digest, 32)
     path.with_suffix(".json").write_text(state)
     again = FailingEncoder()
-    small_workspace.embed(NAME, again)
+    embed(small_workspace.collection(NAME), again)
     assert len(again.batches) == 25
     assert np.load(path).shape == (400, 12)
 
@@ -280,9 +284,9 @@ def test_an_interrupted_embedding_with_a_broken_state_begins_again(small_workspa
 @pytest.mark.usefixtures("chunks_of_64")
 def test_an_interrupted_embedding_of_other_pictures_begins_again(small_workspace: Workspace) -> None:
     with pytest.raises(KeyboardInterrupt):
-        small_workspace.embed(NAME, FailingEncoder(fails_after=10))
-    np.save(small_workspace.pictures_file(NAME), np.zeros((200, 28, 28), np.uint8))
-    path = small_workspace.embed(NAME, FailingEncoder())
+        embed(small_workspace.collection(NAME), FailingEncoder(fails_after=10))
+    np.save(small_workspace.collection(NAME).pictures_file, np.zeros((200, 28, 28), np.uint8))
+    path = embed(small_workspace.collection(NAME), FailingEncoder())
     assert np.load(path).shape == (200, 12)
 
 
@@ -295,7 +299,7 @@ def test_a_full_disk_is_our_own_error(small_workspace: Workspace, monkeypatch: p
     open_memmap: Callable[..., object] = np.lib.format.open_memmap
     monkeypatch.setattr(np.lib.format, "open_memmap", no_room)
     with pytest.raises(WorkspaceError, match="No space left on device.*run the same command again"):
-        small_workspace.embed(NAME, FailingEncoder())
+        embed(small_workspace.collection(NAME), FailingEncoder())
 
 
 # building
@@ -304,25 +308,25 @@ def test_a_full_disk_is_our_own_error(small_workspace: Workspace, monkeypatch: p
 def test_an_index_is_built_from_its_own_embeddings_without_a_pass_of_the_network(
     small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small_workspace.embeddings_file(NAME, digest_of(small_workspace), 64).unlink()
+    small_workspace.collection(NAME).embeddings_file(digest_of(small_workspace), 64).unlink()
 
     def no_pass(*_: object) -> None:
         raise AssertionError("no pass of the network is needed")
 
     monkeypatch.setattr(LiteNetwork, "__init__", no_pass)
     monkeypatch.setattr(LiteNetwork, "encode", no_pass)
-    before, _ = read_index(small_workspace.index_file(NAME))
-    with small_workspace.catalogue(NAME) as catalogue:
+    before, _ = read_index(small_workspace.collection(NAME).index_file)
+    with small_workspace.collection(NAME).catalogue() as catalogue:
         catalogue.correct(1, "Bag", "ann", 0)
-    head, index = small_workspace.build_index(NAME, n_bits=64, seed=3)
+    head, index = build_index(small_workspace.collection(NAME), n_bits=64, seed=3)
     assert index.category_of(1) == "Bag"
     assert (len(index), index.hyperplanes.n_bits, head.label_revision) == (400, 64, 1)
     # 16 bits taken from 16 bits are the same: nothing is lost, however often it is built
-    small_workspace.build_index(NAME)
-    with small_workspace.catalogue(NAME) as catalogue:
+    build_index(small_workspace.collection(NAME))
+    with small_workspace.collection(NAME).catalogue() as catalogue:
         catalogue.correct(1, "Ankle boot", "ann", 1)
-    small_workspace.build_index(NAME)
-    after, _ = read_index(small_workspace.index_file(NAME))
+    build_index(small_workspace.collection(NAME))
+    after, _ = read_index(small_workspace.collection(NAME).index_file)
     assert after.categories == before.categories
     for category, partition in before.partitions.items():
         found = after.partitions[category]
@@ -332,27 +336,27 @@ def test_an_index_is_built_from_its_own_embeddings_without_a_pass_of_the_network
 
 
 def test_the_head_is_fitted_on_todays_labels_of_the_training_split_alone(small_workspace: Workspace) -> None:
-    with small_workspace.catalogue(NAME) as catalogue:
+    with small_workspace.collection(NAME).catalogue() as catalogue:
         catalogue.correct(1, "Bag", "ann", 0)
         today = catalogue.labels()
     train = today.splits == "train"
     assert 0 < train.sum() < 400
     digest = digest_of(small_workspace)
-    embeddings = np.load(small_workspace.embeddings_file(NAME, digest, 64))
+    embeddings = np.load(small_workspace.collection(NAME).embeddings_file(digest, 64))
     references = References.read(small_workspace.references_file, digest)
     expected = Head.fit(embeddings[train], today.labels[train], digest, 1, references=references)
     check = today.splits == "validation"
     expected = expected.calibrated(embeddings[check], today.labels[check])
-    small_workspace.build_index(NAME)
-    head = Head.read(small_workspace.head_file(NAME))
+    build_index(small_workspace.collection(NAME))
+    head = Head.read(small_workspace.collection(NAME).head_file)
     assert head.categories == expected.categories
     np.testing.assert_allclose(head.weights, expected.weights, atol=1e-4)
 
 
 def test_a_built_index_stands_at_todays_revision(small_workspace: Workspace) -> None:
-    with small_workspace.catalogue(NAME) as catalogue:
+    with small_workspace.collection(NAME).catalogue() as catalogue:
         catalogue.correct(1, "Bag", "ann", 0)
-    small_workspace.build_index(NAME)
+    build_index(small_workspace.collection(NAME))
     opened = small_workspace.open()
     assert opened.searcher.index.category_of(1) == "Bag"
     assert opened.refresh() == 0
@@ -360,31 +364,31 @@ def test_a_built_index_stands_at_todays_revision(small_workspace: Workspace) -> 
 
 def pin(workspace: Workspace, tunings: dict[str, Tuning], **header: object) -> None:
     """Write the index with this pinned, and with these in its header."""
-    index, its = read_index(workspace.index_file(NAME))
+    index, its = read_index(workspace.collection(NAME).index_file)
     pinned = CategoryIndex(index.hyperplanes, index.partitions, tunings)
-    write_index(workspace.index_file(NAME), pinned, replace(its, **header))  # type: ignore[arg-type]
+    write_index(workspace.collection(NAME).index_file, pinned, replace(its, **header))  # type: ignore[arg-type]
 
 
 def test_an_index_made_again_keeps_what_was_chosen_for_it(small_workspace: Workspace) -> None:
-    small_workspace.build_index(NAME, n_bits=64, seed=3)
+    build_index(small_workspace.collection(NAME), n_bits=64, seed=3)
     chosen = {"Bag": Tuning(4, 2), "Coat": Tuning(n_probes=1), "Hat": Tuning(7)}  # there may be hats again
     pin(small_workspace, chosen)
-    _, index = small_workspace.build_index(NAME)
+    _, index = build_index(small_workspace.collection(NAME))
     assert index.hyperplanes.n_bits == 64
     assert index.tunings == chosen
     assert index.partitions["Bag"].key_bits == 4
-    assert settings_in(small_workspace.index_file(NAME)) == IndexSettings(64, 3, chosen)
+    assert settings_in(small_workspace.collection(NAME).index_file) == IndexSettings(64, 3, chosen)
     # one of them given, the others stay
-    small_workspace.build_index(NAME, seed=5)
-    assert settings_in(small_workspace.index_file(NAME)) == IndexSettings(64, 5, chosen)
-    small_workspace.build_index(NAME, n_bits=128)
-    assert settings_in(small_workspace.index_file(NAME)) == IndexSettings(128, 5, chosen)
+    build_index(small_workspace.collection(NAME), seed=5)
+    assert settings_in(small_workspace.collection(NAME).index_file) == IndexSettings(64, 5, chosen)
+    build_index(small_workspace.collection(NAME), n_bits=128)
+    assert settings_in(small_workspace.collection(NAME).index_file) == IndexSettings(128, 5, chosen)
 
 
 def test_what_was_chosen_is_kept_after_a_change_of_encoder(small_workspace: Workspace) -> None:
-    small_workspace.build_index(NAME, n_bits=64, seed=3)
+    build_index(small_workspace.collection(NAME), n_bits=64, seed=3)
     pin(small_workspace, {"Bag": Tuning(4)}, encoder_digest=OTHER_DIGEST)
-    _, index = small_workspace.build_index(NAME)
+    _, index = build_index(small_workspace.collection(NAME))
     assert (index.hyperplanes.n_bits, index.tunings) == (64, {"Bag": Tuning(4)})
 
 
@@ -392,10 +396,10 @@ def test_what_was_chosen_is_kept_after_a_change_of_encoder(small_workspace: Work
 def test_where_no_index_can_be_read_the_recommended_settings_are_taken(
     small_workspace: Workspace, damage: Callable[[Path], object]
 ) -> None:
-    small_workspace.build_index(NAME, n_bits=64, seed=3)
-    damage(small_workspace.index_file(NAME))
-    small_workspace.build_index(NAME)
-    assert settings_in(small_workspace.index_file(NAME)) == IndexSettings(512, 2019, {})
+    build_index(small_workspace.collection(NAME), n_bits=64, seed=3)
+    damage(small_workspace.collection(NAME).index_file)
+    build_index(small_workspace.collection(NAME))
+    assert settings_in(small_workspace.collection(NAME).index_file) == IndexSettings(512, 2019, {})
 
 
 @pytest.mark.parametrize(("n_bits", "seed"), [(8, None), (12, None), (None, -1), (None, 16)])
@@ -403,18 +407,18 @@ def test_settings_that_cannot_be_leave_index_and_head_as_they_were(
     small_workspace: Workspace, n_bits: int | None, seed: int | None
 ) -> None:
     pin(small_workspace, {"Bag": Tuning(9)})
-    files = small_workspace.index_file(NAME), small_workspace.head_file(NAME)
+    files = small_workspace.collection(NAME).index_file, small_workspace.collection(NAME).head_file
     before = [file.read_bytes() for file in files]
     with pytest.raises(TuningError):
-        small_workspace.build_index(NAME, n_bits, seed)
+        build_index(small_workspace.collection(NAME), n_bits, seed)
     assert [file.read_bytes() for file in files] == before
 
 
 def test_items_without_an_embedding_are_left_out_of_the_index(small_workspace: Workspace) -> None:
-    small_workspace.embeddings_file(NAME, digest_of(small_workspace), 64).unlink()
-    with small_workspace.catalogue(NAME) as catalogue:
+    small_workspace.collection(NAME).embeddings_file(digest_of(small_workspace), 64).unlink()
+    with small_workspace.collection(NAME).catalogue() as catalogue:
         catalogue.add([ImportedItem(400, "0" * 64, "Bag", "train", "another shop")])
-    _, index = small_workspace.build_index(NAME)
+    _, index = build_index(small_workspace.collection(NAME))
     assert len(index) == 400
     assert index.known([401]) == []
 
@@ -425,12 +429,12 @@ def test_items_without_an_embedding_are_left_out_of_the_index(small_workspace: W
 def test_without_embeddings_or_index_the_pictures_are_encoded_first(
     small_workspace: Workspace, damage: Callable[[Path], object]
 ) -> None:
-    embeddings = small_workspace.embeddings_file(NAME, digest_of(small_workspace), 64)
+    embeddings = small_workspace.collection(NAME).embeddings_file(digest_of(small_workspace), 64)
     before = np.load(embeddings)
     embeddings.unlink()
-    damage(small_workspace.index_file(NAME))
+    damage(small_workspace.collection(NAME).index_file)
     calls: list[tuple[int, int]] = []
-    _, index = small_workspace.build_index(NAME, progress=lambda done, total: calls.append((done, total)))
+    _, index = build_index(small_workspace.collection(NAME), progress=lambda done, total: calls.append((done, total)))
     assert len(index) == 400
     assert calls[-1] == (400, 400)
     # the stored ones may be those of the index, in 16 bits
@@ -438,30 +442,30 @@ def test_without_embeddings_or_index_the_pictures_are_encoded_first(
 
 
 def test_a_damaged_file_of_embeddings_is_named(small_workspace: Workspace) -> None:
-    path = small_workspace.embeddings_file(NAME, digest_of(small_workspace), 64)
+    path = small_workspace.collection(NAME).embeddings_file(digest_of(small_workspace), 64)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(DataError, match=f"is damaged. Remove it, and make it again with: fashion16 index {NAME}"):
-        small_workspace.build_index(NAME)
+        build_index(small_workspace.collection(NAME))
 
 
 def test_a_collection_of_one_category_cannot_have_a_head_without_references(small_workspace: Workspace) -> None:
-    with small_workspace.catalogue(NAME) as catalogue:
+    with small_workspace.collection(NAME).catalogue() as catalogue:
         for item in catalogue.items(range(1, 401)):
             if item.label != "Bag":
                 catalogue.correct(item.id, "Bag", "ann", 0)
-    before = small_workspace.index_file(NAME).read_bytes()
+    before = small_workspace.collection(NAME).index_file.read_bytes()
     (own_encoder(small_workspace) / "references.h5").unlink()
     with pytest.raises(HeadError, match="at least two categories, and there are 1"):
-        small_workspace.build_index(NAME)
-    assert small_workspace.index_file(NAME).read_bytes() == before
+        build_index(small_workspace.collection(NAME))
+    assert small_workspace.collection(NAME).index_file.read_bytes() == before
 
 
 def test_a_collection_of_one_category_is_classified_by_the_references(small_workspace: Workspace) -> None:
-    with small_workspace.catalogue(NAME) as catalogue:
+    with small_workspace.collection(NAME).catalogue() as catalogue:
         for item in catalogue.items(range(1, 401)):
             if item.label != "Bag":
                 catalogue.correct(item.id, "Bag", "ann", 0)
-    head, index = small_workspace.build_index(NAME)
+    head, index = build_index(small_workspace.collection(NAME))
     assert {"Dress", "Sneaker", "Ankle boot", "Longsleeve", "Shirt"} < set(head.categories)
     assert index.categories == ("Bag",)
 
@@ -476,30 +480,30 @@ def own_encoder(workspace: Workspace) -> Path:
 
 
 def lose_head(workspace: Workspace) -> None:
-    workspace.head_file(NAME).unlink()
+    workspace.collection(NAME).head_file.unlink()
 
 
 def change_head(workspace: Workspace) -> None:
-    head = Head.read(workspace.head_file(NAME))
-    replace(head, encoder_digest=OTHER_DIGEST).write(workspace.head_file(NAME))
+    head = Head.read(workspace.collection(NAME).head_file)
+    replace(head, encoder_digest=OTHER_DIGEST).write(workspace.collection(NAME).head_file)
 
 
 def lose_index(workspace: Workspace) -> None:
-    workspace.index_file(NAME).unlink()
+    workspace.collection(NAME).index_file.unlink()
 
 
 def change_index(workspace: Workspace) -> None:
-    index, header = read_index(workspace.index_file(NAME))
-    write_index(workspace.index_file(NAME), index, replace(header, encoder_digest=OTHER_DIGEST))
+    index, header = read_index(workspace.collection(NAME).index_file)
+    write_index(workspace.collection(NAME).index_file, index, replace(header, encoder_digest=OTHER_DIGEST))
 
 
 def cut_index(workspace: Workspace) -> None:
-    path = workspace.index_file(NAME)
+    path = workspace.collection(NAME).index_file
     path.write_bytes(path.read_bytes()[:-1000])
 
 
 def lose_pictures(workspace: Workspace) -> None:
-    workspace.pictures_file(NAME).unlink()
+    workspace.collection(NAME).pictures_file.unlink()
 
 
 def lose_encoder(workspace: Workspace) -> None:
@@ -535,7 +539,7 @@ def test_what_is_missing_or_does_not_fit_is_named_with_what_mends_it(
 def test_the_command_named_mends_a_mismatch(small_workspace: Workspace) -> None:
     change_head(small_workspace)
     change_index(small_workspace)
-    small_workspace.build_index(NAME)
+    build_index(small_workspace.collection(NAME))
     assert len(small_workspace.open().searcher.index) == 400
 
 
@@ -543,7 +547,7 @@ def test_an_unknown_collection_leaves_no_trace(small_workspace: Workspace) -> No
     with pytest.raises(HeadError, match="There is no head at"):
         small_workspace.open("hats")
     with pytest.raises(DataError, match="fashion16 import hats"):
-        small_workspace.build_index("hats")
+        build_index(small_workspace.collection("hats"))
     assert [path for path in small_workspace.root.rglob("*hats*")] == []
 
 
@@ -552,8 +556,8 @@ def test_an_unknown_collection_leaves_no_trace(small_workspace: Workspace) -> No
 
 def test_the_head_is_right_about_93_of_100_test_pictures_by_their_stored_embeddings(workspace: Workspace) -> None:
     opened = workspace.open()
-    ids, embeddings, side = workspace.stored_embeddings(NAME, digest_of(workspace))
-    with workspace.catalogue(NAME) as catalogue:
+    ids, embeddings, side = stored_embeddings(workspace.collection(NAME), digest_of(workspace))
+    with workspace.collection(NAME).catalogue() as catalogue:
         today = catalogue.labels()
     np.testing.assert_array_equal(ids, today.ids)
     assert side == 64

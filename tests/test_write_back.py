@@ -48,7 +48,7 @@ def shop(tmp_path: Path) -> Workspace:
 
 def correct(shop: Workspace, labels: Mapping[str, str]) -> None:
     """Give these labels to the items of these sources."""
-    with shop.catalogue(SHOP) as catalogue:
+    with shop.collection(SHOP).catalogue() as catalogue:
         for item in items_of(shop):
             if item.source in labels:
                 catalogue.correct(item.id, labels[item.source], "ann", item.version)
@@ -57,12 +57,12 @@ def correct(shop: Workspace, labels: Mapping[str, str]) -> None:
 def decide(shop: Workspace, source: str, verb: str) -> None:
     """Exclude or include the item of a source."""
     item = next(item for item in items_of(shop) if item.source == source)
-    with shop.catalogue(SHOP) as catalogue:
+    with shop.collection(SHOP).catalogue() as catalogue:
         getattr(catalogue, verb)(item.id, "ann", item.version)
 
 
 def undo(shop: Workspace) -> None:
-    with shop.catalogue(SHOP) as catalogue:
+    with shop.collection(SHOP).catalogue() as catalogue:
         last = catalogue.last_undoable("ann")
         assert last
         catalogue.undo(last.id, "ann")
@@ -75,13 +75,13 @@ def labels(path: Path) -> dict[str, str | None]:
 
 def written(shop: Workspace) -> list[WrittenBack]:
     """What was written, where there is nothing to be said beside it."""
-    done = write_back(shop, SHOP)
+    done = write_back(shop.collection(SHOP))
     assert [each.note for each in done] == [""] * len(done)
     return [each for each in done if each.is_written]
 
 
 def notes(shop: Workspace) -> list[str]:
-    return [each.note for each in write_back(shop, SHOP) if each.note]
+    return [each.note for each in write_back(shop.collection(SHOP)) if each.note]
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
@@ -119,14 +119,14 @@ def test_a_second_write_back_writes_nothing_and_a_dry_run_neither(shop: Workspac
     assert written(shop) == []
     correct(shop, {"a.png": "Cap"})
     before = files_below(tmp_path)
-    (foretold,) = write_back(shop, SHOP, dry_run=True)
+    (foretold,) = write_back(shop.collection(SHOP), dry_run=True)
     assert files_below(tmp_path).keys() == before.keys()
     assert (heap / "labels.csv").read_text() == TABLE
     assert words(foretold, True) == f"{heap / 'labels.csv'}: would be written, with 1 label changed."
     (done,) = written(shop)
     assert (done.path, done.is_written, done.n_changed) == (foretold.path, True, 1)
     assert words(done) == f"{heap / 'labels.csv'}: written, with 1 label changed; the old file is {done.kept.name}."  # type: ignore[union-attr]
-    (again,) = write_back(shop, SHOP)
+    (again,) = write_back(shop.collection(SHOP))
     assert words(again) == f"{heap / 'labels.csv'}: it says the same already."
 
 
@@ -311,9 +311,9 @@ def test_an_archive_stays_and_gets_a_table_beside_it(shop: Workspace, tmp_path: 
 
 def test_a_table_of_addresses_is_rewritten_for_what_was_fetched(shop: Workspace, tmp_path: Path) -> None:
     path = tree(tmp_path, {"urls.csv": "url,label\nhttp://a/1,Hat\nhttp://a/2,Hat\n http://a/1 ,Hat\n"}) / "urls.csv"
-    with shop.catalogue(SHOP) as catalogue:
+    with shop.collection(SHOP).catalogue() as catalogue:
         for number in (1, 2):
-            stored = shop.store(SHOP).put(photo(number))
+            stored = shop.collection(SHOP).store().put(photo(number))
             item = ImportedItem(
                 None, stored.sha256, "Hat", "train", f"http://a/{number}", stored.file, 24, 32, "2026-11-24T12:00:00Z"
             )
@@ -331,7 +331,7 @@ def test_each_of_several_sources_gets_what_came_from_it(shop: Workspace, tmp_pat
     second = tree(tmp_path / "2", {"a.png": photo(1), "b.png": photo(3), "t.csv": table})
     for heap in (first, second, first):
         import_from(shop, heap)
-    with shop.catalogue(SHOP) as catalogue:
+    with shop.collection(SHOP).catalogue() as catalogue:
         catalogue.correct(1, "Cap", "ann", 0)
         catalogue.correct(3, "Bag", "ann", 0)
     assert len(written(shop)) == 2
@@ -347,7 +347,7 @@ def test_what_is_gone_or_another_picture_now_is_said_and_the_rest_is_written(sho
     correct(shop, dict.fromkeys(["a.png", "b.png", "c.png", "Hat/z.png"], "Cap"))
     tree(heap, {"b.png": photo(20), "labels.csv": TABLE.replace("c.png,Coat,3\n", "")})
     gone.rename(tmp_path / "moved")
-    done = write_back(shop, SHOP)
+    done = write_back(shop.collection(SHOP))
     assert [words(each) for each in done if each.note] == [
         f"{gone}: There is nothing at {gone} any more. Put it back there, or use an export.",
         "Changed items that are in no source any more, or are another picture there: 3 (“b.png”, “c.png”, "
@@ -357,7 +357,7 @@ def test_what_is_gone_or_another_picture_now_is_said_and_the_rest_is_written(sho
 
 
 def test_an_upload_and_a_folder_with_two_tables_are_said(shop: Workspace, tmp_path: Path) -> None:
-    upload = tree(shop.job_folder(SHOP) / "upload", {**PHOTOS, "labels.csv": TABLE})
+    upload = tree(shop.collection(SHOP).job_folder / "upload", {**PHOTOS, "labels.csv": TABLE})
     import_from(shop, upload)
     correct(shop, {"a.png": "Cap"})
     assert "What was uploaded to the app has no place to write back to" in notes(shop)[0]
@@ -365,15 +365,15 @@ def test_an_upload_and_a_folder_with_two_tables_are_said(shop: Workspace, tmp_pa
     heap = tree(tmp_path / "heap", {**PHOTOS, "labels.csv": TABLE})
     import_from(shop, heap, "other")
     tree(heap, {"second.csv": TABLE})
-    assert ["has several tables" in each.note for each in write_back(shop, "other")] == [True]
+    assert ["has several tables" in each.note for each in write_back(shop.collection("other"))] == [True]
     with pytest.raises(DataError, match="“empty” has no pictures yet"):
-        write_back(shop, "empty")
+        write_back(shop.collection("empty"))
 
 
 def test_one_at_a_time(shop: Workspace, tmp_path: Path) -> None:
     import_from(shop, tree(tmp_path / "heap", PHOTOS))
-    with only_one(shop.import_lock(SHOP)), pytest.raises(BusyError):
-        write_back(shop, SHOP)
+    with only_one(shop.collection(SHOP).import_lock), pytest.raises(BusyError):
+        write_back(shop.collection(SHOP))
 
 
 # files

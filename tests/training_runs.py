@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.workspace import Workspace
 from fashion16.training.category_training import CategorySettings
 from fashion16.training.runs import Run
@@ -49,14 +48,14 @@ def own_runs(root: Path) -> Workspace:
         if path.name != "runs":
             (encoder / path.name).symlink_to(path)
     workspace = Workspace(root)
-    with workspace.catalogue(DEFAULT_COLLECTION) as catalogue, catalogue._engine.begin() as connection:
+    with workspace.collection().catalogue() as catalogue, catalogue._engine.begin() as connection:
         connection.exec_driver_sql("UPDATE items SET split = 'test' WHERE id > 300")
     return workspace
 
 
 def category_settings(workspace: Workspace, epochs: int = 3, seed: int = 16) -> dict[str, Any]:
     """What a run of today's labels is started with."""
-    with workspace.catalogue(DEFAULT_COLLECTION) as catalogue:
+    with workspace.collection().catalogue() as catalogue:
         labels, revision = sorted(catalogue.label_counts()), catalogue.revision()
     return asdict(CategorySettings(epochs=epochs, seed=seed)) | {"categories": labels, "label_revision": revision}
 

@@ -15,7 +15,7 @@ HEAD = """\
 # The paper's experiments on our data
 
 Chen, He, Zheng, “Clothing image retrieval method based on deep learning”, Computer Systems & Applications 28(3), 2019,
-[doi 10.15888/j.cnki.csa.006826](https://doi.org/10.15888/j.cnki.csa.006826), section 2, run by `fashion16 reproduce`
+[doi 10.15888/j.cnki.csa.006826](https://doi.org/10.15888/j.cnki.csa.006826), section 2, run by `make reproduce`
 on data that anyone can get. Intervals are of 95 %; n is the sample. Written by the command, not by hand."""
 
 DIFFERS = """\
@@ -157,7 +157,7 @@ def _training(training: Report) -> str:
     parts = []
     run = training["category_cnn"]
     if run is None:
-        parts.append("No finished run of the category network with 20 epochs is there: `fashion16 reproduce --train`.")
+        parts.append("No finished run of the category network with 20 epochs is there: `make reproduce TRAIN=1`.")
     else:
         result = run["result"]
         parts.append(
@@ -321,7 +321,7 @@ def _steps(report: Report) -> str:
     peak = report["machine"]["peak_memory_bytes"]
     memory = "" if peak is None else f" The process that wrote this page had {peak / 2**30:.1f} GB of memory at most."
     return _table(("step", "seconds", "measured at"), [*rows, ("all", f"{total:,.0f}", "")]) + (
-        f"\n\nAgain: `fashion16 reproduce`; in minutes, on small samples: `fashion16 reproduce --quick`. A step that "
+        f"\n\nAgain: `make reproduce`; in minutes, on small samples: `make reproduce QUICK=1`. A step that "
         f"was measured on the same is not run again: remove `data/reproduction/` to measure all anew.{memory}"
     )
 

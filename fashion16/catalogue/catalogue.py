@@ -13,7 +13,7 @@ from fashion16.catalogue.decisions import Decisions
 from fashion16.catalogue.history import newest
 from fashion16.catalogue.leases import Leases
 from fashion16.catalogue.rows import ACTIVE, Came, ImportedItem, Item
-from fashion16.catalogue.tables import SOME, Flag, items
+from fashion16.catalogue.tables import Flag, corrections, in_chunks, items
 from fashion16.errors import CatalogueError, UnknownItemError
 from fashion16.types import Labels
 
@@ -113,10 +113,30 @@ class Catalogue(Decisions, Leases):
         with self.reading() as connection:
             by_id = {
                 row.id: Item(**row._mapping)
-                for first in range(0, len(wanted), SOME)
-                for row in connection.execute(sa.select(items).where(items.c.id.in_(wanted[first : first + SOME])))
+                for some in in_chunks(wanted)
+                for row in connection.execute(sa.select(items).where(items.c.id.in_(some)))
             }
         return [by_id[item_id] for item_id in wanted if item_id in by_id]
+
+    def all_items(self, status: str | None = None) -> Iterator[Item]:
+        """All items, or those of one status, in order of id; read some at a time."""
+        return self._in_order(*([items.c.status == status] if status else []))
+
+    def changed_items(self) -> Iterator[Item]:
+        """The items that differ from how they came, or have done so once, in order of id; read some at a time."""
+        once = sa.select(corrections.c.item_id).where(corrections.c.action != "keep")
+        differs = items.c.label.is_distinct_from(items.c.original_label) | (items.c.status != ACTIVE)
+        return self._in_order(differs | items.c.id.in_(once))
+
+    def items_with_content(self, digests: Iterable[str]) -> dict[str, list[Item]]:
+        """The items whose pictures have these SHA-256 digests, by digest, in order of id."""
+        found: dict[str, list[Item]] = {}
+        for some in in_chunks(sorted(set(digests))):
+            query = sa.select(items).where(items.c.sha256.in_(some)).order_by(items.c.id)
+            with self.reading() as connection:
+                for row in connection.execute(query):
+                    found.setdefault(row.sha256, []).append(Item(**row._mapping))
+        return found
 
     def labels(self) -> Labels:
         """All active, labelled items, and the revision that their labels stand at."""
@@ -180,13 +200,23 @@ class Catalogue(Decisions, Leases):
         """The status of each of these items; unknown ids are left out."""
         return {item_id: status for item_id, _, status in self._standing(ids)}
 
+    def _in_order(self, *which: sa.ColumnElement[bool]) -> Iterator[Item]:
+        last = 0
+        while True:
+            query = sa.select(items).where(items.c.id > last, *which).order_by(items.c.id).limit(BATCH)
+            with self.reading() as connection:
+                found = [Item(**row._mapping) for row in connection.execute(query)]
+            if not found:
+                return
+            yield from found
+            last = found[-1].id
+
     def _standing(self, ids: Iterable[int]) -> list[tuple[int, int, str]]:
         wanted = sorted({int(item_id) for item_id in ids})
         found: list[tuple[int, int, str]] = []
         with self.reading() as connection:
-            for first in range(0, len(wanted), SOME):
-                some = items.c.id.in_(wanted[first : first + SOME])
-                query = sa.select(items.c.id, items.c.version, items.c.status).where(some)
+            for some in in_chunks(wanted):
+                query = sa.select(items.c.id, items.c.version, items.c.status).where(items.c.id.in_(some))
                 found += [(item_id, version, status) for item_id, version, status in connection.execute(query)]
         return found
 
@@ -202,16 +232,3 @@ def _insert(connection: sa.Connection, stream: Iterator[ImportedItem]) -> int:
         next_id += len(rows)
         added += len(rows)
     return added
-
-
-def all_items(catalogue: Catalogue, *which: sa.ColumnElement[bool]) -> Iterator[Item]:
-    """The items of a catalogue, or those of which something is true, in order of id, some at a time."""
-    last = 0
-    while True:
-        query = sa.select(items).where(items.c.id > last, *which).order_by(items.c.id).limit(BATCH)
-        with catalogue.reading() as connection:
-            found = [Item(**row._mapping) for row in connection.execute(query)]
-        if not found:
-            return
-        yield from found
-        last = found[-1].id

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from fashion16.catalogue import wording
 from fashion16.catalogue.history import History, stamp
 from fashion16.catalogue.rows import ACTIVE, EXCLUDED, Batch, Change, Conflict, Correction, Item
-from fashion16.catalogue.tables import SOME, corrections, items, labels
+from fashion16.catalogue.tables import corrections, in_chunks, items, labels
 from fashion16.errors import CatalogueError, LabelError, StaleItemError, UnknownCorrectionError, UnknownItemError
 
 
@@ -290,14 +290,14 @@ def _items(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Item]:
     """The items with these ids, that nobody else may change before the transaction ends."""
     return {
         row.id: Item(**row._mapping)
-        for some in _by_some(set(ids))
+        for some in in_chunks(sorted(set(ids)))
         for row in connection.execute(sa.select(items).where(items.c.id.in_(some)).with_for_update())
     }
 
 
 def _histories(connection: sa.Connection, ids: Collection[int]) -> dict[int, list[Correction]]:
     found: dict[int, list[Correction]] = {item_id: [] for item_id in ids}
-    for some in _by_some(ids):
+    for some in in_chunks(sorted(ids)):
         for row in _rows(connection, corrections.c.item_id.in_(some)):
             found[row.item_id].append(row)
     return found
@@ -306,7 +306,7 @@ def _histories(connection: sa.Connection, ids: Collection[int]) -> dict[int, lis
 def _conflicts(connection: sa.Connection, late: Sequence[Change]) -> list[Conflict]:
     now = _items(connection, (change.item_id for change in late))
     last: dict[int, tuple[str, str]] = {}
-    for some in _by_some(now):
+    for some in in_chunks(sorted(now)):
         newest = sa.select(sa.func.max(corrections.c.id)).where(corrections.c.item_id.in_(some))
         query = sa.select(corrections.c.item_id, corrections.c.who, corrections.c.at).where(
             corrections.c.id.in_(newest.group_by(corrections.c.item_id))
@@ -324,8 +324,3 @@ def _stale(conflict: Conflict) -> StaleItemError:
 def _add_label(connection: sa.Connection, name: str, who: str) -> None:
     if connection.scalar(sa.select(labels.c.name).where(labels.c.name == name)) is None:
         connection.execute(labels.insert().values(name=name, who=who, added_at=stamp(datetime.now(UTC))))
-
-
-def _by_some(ids: Iterable[int]) -> Iterable[list[int]]:
-    wanted = sorted(ids)
-    return (wanted[first : first + SOME] for first in range(0, len(wanted), SOME))

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from fashion16.catalogue.database import Database
-from fashion16.catalogue.rows import Correction, Pace
-from fashion16.catalogue.tables import corrections
+from fashion16.catalogue.rows import EXCLUDED, Correction, Pace
+from fashion16.catalogue.tables import corrections, in_chunks
 
 # what somebody decides who looks at an item; not so a renaming, nor an undo
 LOOKED = ("label", "keep", "exclude", "include")
@@ -45,6 +45,17 @@ class History(Database):
         query = sa.select(sa.func.count()).select_from(corrections).where(corrections.c.id > revision)
         with self.reading() as connection:
             return connection.scalar(query) or 0
+
+    def exclusions(self, ids: Iterable[int]) -> dict[int, Correction]:
+        """By item, the last correction that excluded it; items that no correction has excluded are left out."""
+        was_excluded = (corrections.c.new_status == EXCLUDED) & (corrections.c.old_status != EXCLUDED)
+        return {
+            row.item_id: row
+            for some in in_chunks(ids)
+            for row in self._rows(
+                sa.select(corrections).where(corrections.c.item_id.in_(some), was_excluded).order_by(corrections.c.id)
+            )
+        }
 
     def history(self, item_id: int) -> list[Correction]:
         """The corrections of one item, the oldest first."""

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from fashion16.catalogue import wording
 from fashion16.catalogue.database import Database
 from fashion16.catalogue.history import stamp
-from fashion16.catalogue.tables import SOME, leases
+from fashion16.catalogue.tables import in_chunks, leases
 
 SECONDS = 120
 
@@ -31,8 +31,7 @@ class Leases(Database):
             connection.execute(leases.delete().where(leases.c.until <= stamp(now)))
             others = set(connection.scalars(sa.select(leases.c.item_id).where(leases.c.who != who)))
             free = sorted(wanted - others)
-            for first in range(0, len(free), SOME):
-                some = free[first : first + SOME]
+            for some in in_chunks(free):
                 connection.execute(leases.delete().where(leases.c.item_id.in_(some)))
                 rows = [{"item_id": item_id, "who": who, "until": until} for item_id in some]
                 connection.execute(leases.insert(), rows)

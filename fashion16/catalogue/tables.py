@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from fashion16.catalogue.rows import Correction, Item
 
-SOME = 5_000  # ids that one query may name: databases have a limit
+T = TypeVar("T")
+SOME = 5_000  # values that one query may name: databases have a limit
 
 
 class Flag(sa.types.TypeDecorator[bool]):
@@ -34,3 +37,10 @@ items = sa.Table("items", _metadata, *_columns(Item))
 corrections = sa.Table("corrections", _metadata, *_columns(Correction))
 labels = sa.Table("labels", _metadata, *(sa.Column(name) for name in ("name", "who", "added_at")))
 leases = sa.Table("leases", _metadata, *(sa.Column(name) for name in ("item_id", "who", "until")))
+
+
+def in_chunks(values: Iterable[T]) -> Iterator[list[T]]:
+    """The values in lists of at most as many as one query may name."""
+    stream = iter(values)
+    while some := list(islice(stream, SOME)):
+        yield some

@@ -19,7 +19,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fashion16.catalogue.catalogue import Catalogue
 from fashion16.catalogue.rows import Item
 from fashion16.collections.opened import Collection
 from fashion16.collections.pack_files import CARD, TABLE, PackCard, read_pack, write_table
@@ -45,7 +44,6 @@ from fashion16.types import Progress
 HEAD, INDEX, ATTRIBUTES = "head.h5", "index.h5", ".gitattributes"
 PARTS = frozenset({CARD, TABLE, HEAD, INDEX, ATTRIBUTES, "thumbnails"})
 SMALLEST, LARGEST = 32, 1024
-READ_BATCH = 1_000
 
 
 def pack(
@@ -75,7 +73,7 @@ def pack(
         raise DataError(f"“{name}” has no pictures yet. Import some.")
     with stored.lock(), closing(Collection.open(stored)) as opened:
         revision = opened.catalogue.revision()
-        as_stored = {item.id: item for item in _all_items(opened.catalogue)}
+        as_stored = {item.id: item for item in opened.catalogue.all_items()}
         items = [_as_file(item, opened) for item in as_stored.values()]
         active = [item for item in items if item.status == "active"]
         # opening applied the corrections; these are those that came between that and reading the items
@@ -146,11 +144,6 @@ def _as_file(item: Item, opened: Collection) -> Item:
         height=height,
         source=f"{item.source}/{item.position}",
     )
-
-
-def _all_items(catalogue: Catalogue) -> Iterator[Item]:
-    for first in range(1, catalogue.count() + 1, READ_BATCH):
-        yield from catalogue.items(range(first, first + READ_BATCH))
 
 
 def _move_to_labels(index: CategoryIndex, active: list[Item], name: str) -> None:

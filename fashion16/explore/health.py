@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -15,6 +14,7 @@ import pandas as pd
 from fashion16.errors import SearchError
 from fashion16.search.hyperplanes import keys_of
 from fashion16.search.index import RERANK, CategoryIndex
+from fashion16.search.neighbours import nearest_known
 from fashion16.search.partition import Partition, encode
 from fashion16.search.searcher import NEAR_DUPLICATE
 from fashion16.types import Codes, Floats, Ids, Progress, Rows
@@ -179,7 +179,7 @@ def foreign_neighbours(
     chosen = np.random.default_rng(seed).choice(len(known), min(sample, len(known)), replace=False)
     chosen.sort()
     ids = known[chosen]
-    theirs = _nearest_others(now, ids, known, k, progress)
+    theirs = nearest_known(now, ids, known, k, progress)
     some = (theirs >= 0).any(axis=1)  # an item that is alone has no neighbours
     ids, theirs, own = ids[some], theirs[some], of_known[chosen[some]]
     carried = np.where(theirs < 0, -1, of_known[np.searchsorted(known, np.maximum(theirs, 0))])
@@ -251,31 +251,3 @@ def _alike(partition: Partition, start: int, stop: int) -> Iterator[tuple[Rows, 
             once = first + top < second + left
             first, second = first[once], second[once]
             yield first + top, second + left, cosines[first, second]
-
-
-def _nearest_others(index: CategoryIndex, ids: Ids, known: Ids, k: int, progress: Progress | None) -> Ids:
-    """The k nearest of the known items for each of the ids, other than itself, nearest first, (n, k); padded with -1.
-
-    Args:
-        ids: sorted, (n,).
-        known: sorted.
-    """
-    queries = index.embeddings(ids)
-    best = np.full((len(ids), k + 1), -np.inf, np.float32)
-    nearest = np.full((len(ids), k + 1), -1, np.int64)
-    done = 0
-    for partition in index.partitions.values():
-        rows = np.flatnonzero(np.isin(partition.ids, known))
-        for start in range(0, len(rows), BLOCK):
-            block = rows[start : start + BLOCK]
-            cosines, at = faiss.knn(queries, partition.unit(block), k + 1, metric=faiss.METRIC_INNER_PRODUCT)
-            found = np.where(at < 0, -1, partition.ids[block[at]])
-            cosines[(at < 0) | (found == ids[:, None])] = -np.inf
-            both, of_both = np.concatenate([best, cosines], axis=1), np.concatenate([nearest, found], axis=1)
-            # ties by id, so that the same items always have the same answer
-            order = np.lexsort((of_both, -both), axis=1)[:, : k + 1]
-            best, nearest = np.take_along_axis(both, order, axis=1), np.take_along_axis(of_both, order, axis=1)
-            done += len(block)
-            if progress:
-                progress(done, len(known))
-    return np.where(np.isneginf(best), -1, nearest)[:, :k]

@@ -7,11 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
-from fashion16.catalogue.catalogue import Catalogue, all_items
-from fashion16.catalogue.rows import ACTIVE, EXCLUDED, Item
-from fashion16.catalogue.tables import corrections, items
+from fashion16.catalogue.catalogue import Catalogue
+from fashion16.catalogue.rows import EXCLUDED, Item
 from fashion16.errors import DataError
 from fashion16.sources.local_files import Refusal
 
@@ -117,7 +114,5 @@ def changed_items(catalogue: Catalogue) -> Iterator[ChangedItem]:
         given[row.item_id] |= {row.old_label or "", row.new_label or ""}
         if EXCLUDED in (row.old_status, row.new_status):
             given[row.item_id].add("")
-    once = sa.select(corrections.c.item_id).where(corrections.c.action != "keep")
-    is_changed = items.c.label.is_distinct_from(items.c.original_label) | (items.c.status != ACTIVE)
-    for item in all_items(catalogue, is_changed | items.c.id.in_(once)):
+    for item in catalogue.changed_items():
         yield ChangedItem(item, frozenset(given.get(item.id, ())))

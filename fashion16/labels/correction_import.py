@@ -9,16 +9,13 @@ What somebody has decided otherwise here stays, and is said.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import sqlalchemy as sa
 
 from fashion16.catalogue import wording
 from fashion16.catalogue.catalogue import Catalogue
 from fashion16.catalogue.rows import ACTIVE, Change, Item
-from fashion16.catalogue.tables import SOME, items
 from fashion16.collections.stored import StoredCollection
 from fashion16.errors import DataError, LabelError
 from fashion16.labels.correction_files import StatedCorrection, read_corrections
@@ -113,7 +110,7 @@ def import_corrections(stored: StoredCollection, path: Path, who: str, *, dry_ru
 
 def _judged(catalogue: Catalogue, stated: Sequence[StatedCorrection]) -> tuple[CorrectionsReport, list[Change]]:
     """What comes of each picture in the file, and the changes that are to be made."""
-    twins = _items_of(catalogue, {each.sha256 for each in stated})
+    twins = catalogue.items_with_content(each.sha256 for each in stated)
     unknown: dict[tuple[str, str], Finding] = {}
     # of each item what is said of it, by the names that the file has for it
     said: dict[int, dict[str, list[StatedCorrection]]] = defaultdict(lambda: defaultdict(list))
@@ -142,18 +139,6 @@ def _judged(catalogue: Catalogue, stated: Sequence[StatedCorrection]) -> tuple[C
         findings["applied"], findings["unchanged"], findings["conflicts"], list(unknown.values())
     )
     return report, changes
-
-
-def _items_of(catalogue: Catalogue, digests: Iterable[str]) -> dict[str, list[Item]]:
-    """The items with each of these contents."""
-    found: dict[str, list[Item]] = defaultdict(list)
-    wanted = sorted(digests)
-    for first in range(0, len(wanted), SOME):
-        query = sa.select(items).where(items.c.sha256.in_(wanted[first : first + SOME])).order_by(items.c.id)
-        with catalogue.reading() as connection:
-            for row in connection.execute(query):
-                found[row.sha256].append(Item(**row._mapping))
-    return found
 
 
 def _recognised(source: str, twins: Sequence[Item]) -> Item | str:

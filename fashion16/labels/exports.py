@@ -20,11 +20,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-import sqlalchemy as sa
-
-from fashion16.catalogue.catalogue import Catalogue, all_items
+from fashion16.catalogue.catalogue import Catalogue
 from fashion16.catalogue.rows import EXCLUDED, Item
-from fashion16.catalogue.tables import corrections, items
 from fashion16.errors import DataError
 from fashion16.files.atomic import replacing
 from fashion16.files.spreadsheets import safe
@@ -101,19 +98,16 @@ def source_of(item: Item) -> str:
 
 
 def _label_rows(catalogue: Catalogue) -> Iterator[Row]:
-    for item in all_items(catalogue):
+    for item in catalogue.all_items():
         yield {name: getattr(item, name) for name in LABEL_COLUMNS} | {"source": source_of(item)}
 
 
 def _excluded_rows(catalogue: Catalogue) -> Iterator[Row]:
-    for excluded in _by_some(all_items(catalogue, items.c.status == EXCLUDED)):
-        ids = [item.id for item in excluded]
-        was_excluded = (corrections.c.new_status == EXCLUDED) & (corrections.c.old_status != EXCLUDED)
-        query = sa.select(corrections).where(corrections.c.item_id.in_(ids), was_excluded).order_by(corrections.c.id)
-        with catalogue.reading() as connection:
-            last = {row.item_id: row._mapping for row in connection.execute(query)}
+    for excluded in _by_some(catalogue.all_items(EXCLUDED)):
+        last = catalogue.exclusions(item.id for item in excluded)
         for item in excluded:
-            facts: dict[str, Any] = {"who": None, "at": None, "why": None, **last.get(item.id, {}), **vars(item)}
+            by = last.get(item.id)
+            facts = {"who": by and by.who, "at": by and by.at, "why": by and by.why, **vars(item)}
             yield {name: facts[name] for name in EXCLUDED_COLUMNS} | {"source": source_of(item)}
 
 

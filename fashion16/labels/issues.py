@@ -12,9 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
-import faiss
 import h5py
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +23,7 @@ from fashion16.collections.stored import StoredCollection
 from fashion16.errors import DataError
 from fashion16.files import sealed
 from fashion16.search.head import LEARNABLE, Head
+from fashion16.search.neighbours import LISTED, nearest_others
 from fashion16.search.searcher import NEAR_DUPLICATE
 from fashion16.types import Floats, Ids, Labels, Progress, Rows
 
@@ -33,15 +32,11 @@ FORMAT_VERSION = 1
 FOLDS = 5
 SEED = 16
 SHOWN = 5  # neighbours kept for each item
-LISTED = 16  # neighbours looked at: those that vote, and copies, which do not
 VOTERS = 10  # neighbours that vote; the head's probabilities count as much as so many
 # the share of each category's labels that may be any, beside the confusions found; chosen, like VOTERS and ROUNDS, on
 # other seeds than benchmarks/label_issues.py reports
 ANY_LABEL = 0.2
 ROUNDS = 5
-EXACT_UP_TO = 20_000  # of more items the nearest cells are looked through: ten seconds for 70,000 instead of a minute
-PROBES = 16  # cells; recall 0.998
-BLOCK = 4096
 
 Names = npt.NDArray[np.str_]
 
@@ -194,33 +189,6 @@ def find_label_issues(
         revision=labels.revision,
         encoder_digest=encoder_digest,
     )
-
-
-def nearest_others(embeddings: Floats, report: Callable[[int], None] = lambda done: None) -> tuple[Floats, Rows]:
-    """Cosines and rows of the nearest others of each item, (n, 16), most similar first; row -1 where there is none.
-
-    Of all items at once: the hash index would take two and a half minutes for 70,000.
-    """
-    n, d = embeddings.shape
-    index: Any = faiss.IndexFlatIP(d)
-    if n > EXACT_UP_TO:
-        cells = int(2 * n**0.5)
-        index = faiss.IndexIVFFlat(index, d, cells, faiss.METRIC_INNER_PRODUCT)
-        index.nprobe, index.cp.niter = PROBES, 10
-        index.train(embeddings[:: max(1, n // (64 * cells))])  # faiss's k-means has a fixed seed
-    index.add(embeddings)
-    similarities, nearest = np.empty((n, LISTED), np.float32), np.empty((n, LISTED), np.int64)
-    for start in range(0, n, BLOCK):
-        block = slice(start, start + BLOCK)
-        cosines, rows = index.search(embeddings[block], LISTED + 1)
-        cosines[rows < 0] = -2  # after all others
-        itself = rows == np.arange(start, start + len(rows))[:, None]
-        # itself last and then cut off; ties by row, so that the same items always have the same answer
-        order = np.lexsort((rows, -cosines, itself), axis=1)[:, :LISTED]
-        similarities[block] = np.take_along_axis(cosines, order, axis=1)
-        nearest[block] = np.take_along_axis(rows, order, axis=1)
-        report(min(start + BLOCK, n))
-    return similarities, nearest
 
 
 def copies(embeddings: Floats, similarities: Floats, nearest: Rows) -> Rows:

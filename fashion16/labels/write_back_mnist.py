@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion16.catalogue.catalogue import Catalogue, all_items
+from fashion16.catalogue.catalogue import Catalogue
 from fashion16.catalogue.rows import Item
 from fashion16.errors import DataError
 from fashion16.files.backup import USE_AN_EXPORT, NewFile
@@ -69,7 +69,7 @@ def fashion_mnist_files(catalogue: Catalogue, changes: ChangedItems, folder: Pat
     Raises:
         DataError: the catalogue holds something else, or the format cannot hold one of the labels.
     """
-    came = {_position(item): str(item.original_label) for item in all_items(catalogue)}
+    came = {_position(item): str(item.original_label) for item in catalogue.all_items()}
     if sorted(came) != list(range(len(came))) or not set(came.values()) <= set(CATEGORIES):
         raise DataError(f"The catalogue does not hold Fashion-MNIST as it was published. {USE_AN_EXPORT}")
     numbers = np.array([CATEGORIES.index(came[position]) for position in range(len(came))], np.uint8)

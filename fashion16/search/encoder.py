@@ -168,12 +168,8 @@ def encode_all(encoder: EncodesPictures, pictures: Iterable[Pixels], side: int) 
 def _interpreter(data: bytes) -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        # no wheel for this platform: TensorFlow's own interpreter serves the same file, at the cost of its memory
-        try:
-            from tensorflow.lite.python.interpreter import Interpreter
-        except ImportError as error:
-            raise EncoderError("No LiteRT interpreter is installed. Run: pip install -r requirements.txt") from error
+    except ImportError as error:
+        raise EncoderError("No LiteRT interpreter is installed. Run: pip install -r requirements.txt") from error
     try:
         return Interpreter(model_content=data, num_threads=THREADS)
     except (ValueError, RuntimeError) as error:

@@ -75,7 +75,7 @@ def _experiments(reproduction: dict[str, Any] | None) -> None:
     """Tables 3 and 4 of the paper, on our data."""
     searches, features = paper.searches(reproduction), paper.features(reproduction)
     if searches.empty and features.empty:
-        st.caption("What else the paper tries, SIFT and larger collections, is measured by `fashion16 reproduce`.")
+        st.caption("What else the paper tries, SIFT and larger collections, is measured by `make reproduce`.")
         return
     left, right = st.columns(2, gap="large")
     if not searches.empty:
