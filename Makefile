@@ -2,14 +2,17 @@
 # make test  sets everything up and runs every test
 PYTHON ?= python3
 PORT ?=
+# how many processes run the tests; each takes whole files, in the order that tests/conftest.py gives them
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: app test check format bench reproduce bench-peers browser clean help
+.PHONY: app test test-all check format bench reproduce bench-peers browser clean help
 
 help:
 	@grep -E '^# make' Makefile | cut -c3-
+	@echo "make test-all   the same, with ten times as many kills"
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   the figures of the README (needs TensorFlow; some minutes)"
 	@echo "make reproduce   the paper's experiments, docs/reproduction.md (a quarter of an hour); QUICK=1: half a minute; TRAIN=1: trains first"
@@ -22,7 +25,10 @@ app: $(VENV)/.run
 	FASHION16_MANAGE=$${FASHION16_MANAGE-local} $(BIN)/streamlit run streamlit_app.py $(if $(PORT),--server.port $(PORT))
 
 test: $(VENV)/.dev browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+test-all: $(VENV)/.dev browser
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --all
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

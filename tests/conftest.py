@@ -1,9 +1,15 @@
-"""A real workspace with Fashion-MNIST's 70,000 pictures, made once per run; models and index are the repository's."""
+"""What the tests share: workspaces that are made once per run, and the order of the files.
+
+`make test` runs two processes. Each of them takes whole files, in the order of FIRST, and they share the workspaces.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -31,26 +37,92 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 # a database of the user's own must not fill with the tests' items
 os.environ.pop(DATABASE_VARIABLE, None)
+os.environ["COLUMNS"] = "120"  # of the terminal that commands print to
+os.environ["COLUMNS"] = "120"  # of the terminal that commands print to
+
+
+# The longest files first: at the end of a run no process should wait for another's long file.
+FIRST = (
+    "test_browser_metrics",
+    "test_browser_labels",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="repeat kills ten times as often, as `make test-all` does")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {name: at for at, name in enumerate(FIRST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(FIRST)))
 
 
 @pytest.fixture(scope="session")
-def fashion_mnist_folder() -> Path:
+def repeated(pytestconfig: pytest.Config) -> Callable[[int], int]:
+    """How often to do what --all does so many times: a tenth of it, without --all."""
+    everything = bool(pytestconfig.getoption("--all"))
+    return lambda times: times if everything else -(-times // 10)
+
+
+@contextmanager
+def one_at_a_time(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """The folder that the processes of a run share; the others wait while the block runs."""
+    folder = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # the folder of a process lies in that of the run
+    folder = folder / "shared"
+    folder.mkdir(exist_ok=True)
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # unlike fashion16.locks, this waits
+        yield folder
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that the first process to need it makes, and that all processes of the run read."""
+    with one_at_a_time(factory, name) as shared:
+        folder, done = shared / name, shared / f"{name}.done"
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a process that failed on its way
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
+def facts(workspace: Workspace) -> tuple[object, ...]:
+    """What nobody who only reads a workspace changes: its files and the state of its labels."""
+    files = {
+        path.relative_to(workspace.root): path.stat().st_size
+        for path in workspace.root.rglob("*")
+        if path.is_file() and not path.name.endswith(("-wal", "-shm"))  # SQLite has these while it is read
+    }
+    with workspace.collection().catalogue() as catalogue:
+        return files, catalogue.revision(), catalogue.label_counts()
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The four original files, found or fetched as the program itself does."""
-    return find_fashion_mnist(REPOSITORY / "data" / "downloads")
+    with one_at_a_time(tmp_path_factory, "fashion-mnist"):
+        return find_fashion_mnist(REPOSITORY / "data" / "downloads")
 
 
 @pytest.fixture(scope="session")
-def workspace(fashion_mnist_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace of the test run's own: no test touches the user's catalogue."""
-    root = tmp_path_factory.mktemp("workspace")
-    shutil.copytree(REPOSITORY / "models", root / "models")
-    shutil.copytree(REPOSITORY / "indexes", root / "indexes")
-    downloads = root / "data" / "downloads"
-    downloads.parent.mkdir()
-    downloads.symlink_to(fashion_mnist_folder)
-    made = Workspace(root)
-    import_fashion_mnist(made.collection())
-    return made
+def workspace(fashion_mnist_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A workspace of the test run's own, only to be read: no test touches the user's catalogue."""
+
+    def make(root: Path) -> None:
+        shutil.copytree(REPOSITORY / "models", root / "models")
+        shutil.copytree(REPOSITORY / "indexes", root / "indexes")
+        downloads = root / "data" / "downloads"
+        downloads.parent.mkdir()
+        downloads.symlink_to(fashion_mnist_folder)
+        import_fashion_mnist(Workspace(root).collection())
+
+    made = Workspace(made_once(tmp_path_factory, "workspace", make))
+    before = facts(made)
+    yield made
+    assert facts(made) == before, "a test has changed the workspace that all tests share"
 
 
 @pytest.fixture(scope="session")
@@ -62,19 +134,21 @@ def collection(workspace: Workspace) -> Collection:
 @pytest.fixture(scope="session")
 def small_template(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The root of a workspace with the first 400 pictures, their embeddings, a head and an index."""
-    root = tmp_path_factory.mktemp("small")
-    (root / "models").mkdir()
-    (root / "models" / "encoder").symlink_to(REPOSITORY / "models" / "encoder")
-    digest = EncoderCard.read(REPOSITORY / "models" / "encoder" / "encoder.json").digest
-    made = Workspace(root)
-    with workspace.collection().catalogue() as everything, made.collection().catalogue() as few:
-        found = everything.items(range(1, 401))
-        few.add(ImportedItem(int(i.position or 0), i.sha256, str(i.label), i.split, i.source) for i in found)
-    np.save(made.collection().pictures_file, workspace.collection().pictures()[:400])
-    _, embeddings, side = stored_embeddings(workspace.collection(), digest)
-    np.save(made.collection().embeddings_file(digest, side), embeddings[:400])
-    build_index(made.collection())
-    return root
+
+    def make(root: Path) -> None:
+        (root / "models").mkdir()
+        (root / "models" / "encoder").symlink_to(REPOSITORY / "models" / "encoder")
+        digest = EncoderCard.read(REPOSITORY / "models" / "encoder" / "encoder.json").digest
+        made = Workspace(root)
+        with workspace.collection().catalogue() as everything, made.collection().catalogue() as few:
+            found = everything.items(range(1, 401))
+            few.add(ImportedItem(int(i.position or 0), i.sha256, str(i.label), i.split, i.source) for i in found)
+        np.save(made.collection().pictures_file, workspace.collection().pictures()[:400])
+        _, embeddings, side = stored_embeddings(workspace.collection(), digest)
+        np.save(made.collection().embeddings_file(digest, side), embeddings[:400])
+        build_index(made.collection())
+
+    return made_once(tmp_path_factory, "small", make)
 
 
 @pytest.fixture
@@ -86,10 +160,12 @@ def small_workspace(small_template: Path, tmp_path: Path) -> Workspace:
 @pytest.fixture(scope="session")
 def vgg16_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of VGG-16's weights without its top, drawn at random."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras  # here, because its import takes seconds and only two rooms' tests need it
 
-    path = tmp_path_factory.mktemp("vgg16") / "vgg16.weights.h5"
-    keras.utils.set_random_seed(16)
-    keras.applications.VGG16(weights=None, include_top=False).save_weights(path)
-    return path
+    def make(folder: Path) -> None:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        import keras  # here, because its import takes seconds and only two rooms' tests need it
+
+        keras.utils.set_random_seed(16)
+        keras.applications.VGG16(weights=None, include_top=False).save_weights(folder / "vgg16.weights.h5")
+
+    return made_once(tmp_path_factory, "vgg16", make) / "vgg16.weights.h5"

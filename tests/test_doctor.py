@@ -102,7 +102,7 @@ def test_an_item_that_only_the_index_has_is_found(small_workspace: Workspace) ->
         index.add(np.array([9_999]), index.embeddings([1]), "Bag")
         return index
 
-    rewrite_index(add_strange)
+    rewrite_index(small_workspace, add_strange)
     found = findings(small_workspace)["items"]
     assert not found.well
     assert found.facts.startswith("0 items of the catalogue are not in the index, 1 of the index not in the catalogue")
@@ -114,7 +114,7 @@ def test_an_item_in_another_category_than_its_label_is_found(small_workspace: Wo
         return index
 
     # 1 and 2, an ankle boot and a T-shirt, were never corrected
-    rewrite_index(misplace)
+    rewrite_index(small_workspace, misplace)
     found = findings(small_workspace)["categories"]
     assert not found.well
     assert found.facts.startswith("2 items lie in another category than their label says")
@@ -152,7 +152,7 @@ def test_an_item_that_does_not_find_itself_is_found(small_workspace: Workspace) 
         partitions["Bag"] = replace(partitions["Bag"], embeddings=embeddings)
         return CategoryIndex(index.hyperplanes, partitions)
 
-    rewrite_index(blank)
+    rewrite_index(small_workspace, blank)
     found = findings(small_workspace)["self-recall"]
     assert found == Finding(
         "self-recall", False, f"399 of 400 items find themselves first. Run: fashion16 index {NAME}"

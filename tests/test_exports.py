@@ -185,7 +185,7 @@ def test_a_large_collection_is_never_in_memory_as_a_whole(
 ) -> None:
     n = 4_000
     # what is read at a time is less than what there is, as in a collection of the paper's size
-    for module in (exports, "fashion16.labels.changes", "fashion16.catalogue.history"):
+    for module in (exports, "fashion16.catalogue.catalogue", "fashion16.catalogue.history"):
         monkeypatch.setattr(f"{module if isinstance(module, str) else module.__name__}.BATCH", 100)
     with Catalogue.in_file(tmp_path / "catalogue.sqlite") as catalogue:
         catalogue.add(

@@ -614,7 +614,7 @@ def test_too_many_rows_or_bytes_in_a_table_are_refused(tmp_path: Path, monkeypat
     for name in ("labels.csv", "labels.parquet"):
         with pytest.raises(DamagedDataError, match="has more than 2 rows. Import it in parts."):
             open_heap(tmp_path / name)
-    monkeypatch.setattr("fashion16.sources.local_files.MAX_TABLE_BYTES", 20)
+    monkeypatch.setattr("fashion16.sources.local.MAX_TABLE_BYTES", 20)
     with pytest.raises(DamagedDataError, match="The table “labels.csv” cannot be read: This file is larger than"):
         open_heap(tmp_path / "labels.csv")
 
@@ -914,7 +914,7 @@ def test_a_table_in_an_archive_is_read_no_further_than_its_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = packed(tmp_path / "a.zip", {"labels.csv": "file,label\n" + "a,Hat\n" * 10**6, "a.jpg": ""})
-    monkeypatch.setattr("fashion16.sources.local_files.MAX_TABLE_BYTES", 2**20)
+    monkeypatch.setattr("fashion16.sources.local.MAX_TABLE_BYTES", 2**20)
     tracemalloc.start()
     try:
         with pytest.raises(

@@ -64,8 +64,8 @@ def left_of(workspace: Workspace, name: str) -> set[str]:
 def two(tmp_path: Path) -> Workspace:
     """A workspace with the collections bags and shoes."""
     made = Workspace(tmp_path / "home")
-    make(made.collection("bags"))
-    make(made.collection("shoes"))
+    make(made, "bags")
+    make(made, "shoes")
     return made
 
 
@@ -123,7 +123,7 @@ def test_what_has_one_part_only_is_removed(two: Workspace, part: str) -> None:
 
 
 def test_the_collection_that_comes_with_it_stays(two: Workspace) -> None:
-    make(two.collection())
+    make(two, DEFAULT_COLLECTION)
     before = below(two.root)
     with pytest.raises(WorkspaceError, match="“fashion-mnist” comes with Fashion-16 and stays."):
         remove(two.collection())
@@ -347,7 +347,7 @@ def served(two: Workspace, url: str) -> Workspace:
         for name in schemas(made):
             connection.execute(sa.schema.DropSchema(name, cascade=True))
     for name in ("bags", "shoes"):
-        make(made.collection(name))
+        make(made, name)
     return made
 
 
@@ -433,7 +433,7 @@ def test_our_tables_are_those_that_a_new_catalogue_has(served: Workspace) -> Non
 
 
 def test_a_removal_waits_for_somebody_who_writes(served: Workspace) -> None:
-    removing = threading.Thread(target=remove, args=(served, "bags"))
+    removing = threading.Thread(target=remove, args=(served.collection("bags"),))
     with served.collection("bags").catalogue() as catalogue, catalogue.writing() as connection:
         connection.execute(sa.text("UPDATE bags.items SET label = 'Bag'"))
         removing.start()

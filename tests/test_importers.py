@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion16.collections.importing import fashion_mnist_splits
+from fashion16.catalogue.rows import ImportedItem
+from fashion16.collections.importing import fashion_mnist_items, fashion_mnist_splits
 from fashion16.errors import DamagedDataError, MissingDataError
 from fashion16.sources import fashion_mnist as importers
 from fashion16.sources.fashion_mnist import (
     CATEGORIES,
     FILES,
     FashionMNIST,
-    ImportedItem,
     OriginalFile,
     find_fashion_mnist,
 )
@@ -151,7 +151,7 @@ def test_the_validation_set_is_a_fixed_choice_of_5000_from_the_training_pictures
 
 
 def test_each_picture_is_one_item_in_one_split(fashion_mnist: FashionMNIST) -> None:
-    items = list(fashion_mnist.items())
+    items = list(fashion_mnist_items(fashion_mnist))
     assert [item.position for item in items] == list(range(70_000))
     first = fashion_mnist.pictures[0].tobytes()
     assert items[0] == ImportedItem(0, hashlib.sha256(first).hexdigest(), "Ankle boot", "train", "fashion-mnist")

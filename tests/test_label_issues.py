@@ -368,7 +368,7 @@ def test_many_items_are_compared_by_cells_with_nearly_the_same_neighbours(monkey
     embeddings = np.concatenate([cluster(axis, 250, seed=axis) for axis in range(8)])
     _, exact = nearest_others(embeddings)
     monkeypatch.setattr("fashion16.search.neighbours.EXACT_UP_TO", 100)
-    monkeypatch.setattr(label_issues, "BLOCK", 300)
+    monkeypatch.setattr("fashion16.search.neighbours.BLOCK", 300)
     cosines, nearest = nearest_others(embeddings)
     shared = [len(set(some) & set(others)) for some, others in zip(nearest.tolist(), exact.tolist(), strict=True)]
     assert np.mean(shared) > 0.9 * LISTED

@@ -278,7 +278,8 @@ def test_another_process_finds_the_same_comparison(refitted: Workspace) -> None:
     made = refit(refitted.collection(NAME))
     program = (
         "import sys\nfrom pathlib import Path\nfrom fashion16.labels.refitting import pending\n"
-        f"from fashion16.collections.workspace import Workspace\nprint(pending(Workspace(Path(sys.argv[1])), {NAME!r}))"
+        f"from fashion16.collections.workspace import Workspace\n"
+        f"print(pending(Workspace(Path(sys.argv[1])).collection({NAME!r})))"
     )
     command = [sys.executable, "-c", program, str(refitted.root)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
@@ -495,12 +496,12 @@ def test_a_swap_that_is_killed_after_the_head_has_moved_leaves_nothing_to_choose
 
 @pytest.mark.parametrize("verb", [refit, swap, discard])
 def test_during_an_import_or_another_refit_nothing_is_done(
-    refitted: Workspace, verb: Callable[[Workspace, str], object]
+    refitted: Workspace, verb: Callable[[StoredCollection], object]
 ) -> None:
     used = contents(refitted)
     with only_one(refitted.collection(NAME).import_lock):
         with pytest.raises(BusyError, match=f"Another process is at work on “{NAME}”"):
-            verb(refitted, NAME)
+            verb(refitted.collection(NAME))
         found_in(refitted)
     assert contents(refitted) == used
 
@@ -546,7 +547,7 @@ def test_an_unknown_collection_leaves_no_trace(small_workspace: Workspace) -> No
     assert not [path for path in small_workspace.root.rglob("*hats*")]
     for verb in (refit, swap, discard):
         with pytest.raises(WorkspaceError, match="A collection cannot be called"):
-            verb(small_workspace, "../hats")
+            verb(small_workspace.collection("../hats"))
 
 
 def test_what_cannot_be_written_is_our_own_error(refitted: Workspace) -> None:

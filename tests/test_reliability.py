@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +30,7 @@ from tests.test_collection_decisions import assert_agree
 
 url = test_postgresql.url  # a real server
 
-KILLS, KILLS_OF_CLIENTS = 200, 40
+KILLS, KILLS_OF_CLIENTS = 200, 40  # with --all; else a tenth
 N, PROCESSES = 200, 8
 
 # Imports its modules once, then forks a process for each line of its input, which corrects as fast as it can with that
@@ -193,13 +193,14 @@ def transactions(rows: list[Correction]) -> list[list[Correction]]:
     return list(found.values())
 
 
-def test_after_two_hundred_kills_every_acknowledged_correction_is_there_and_none_is_half_there(
-    small_workspace: Workspace,
+def test_after_many_kills_every_acknowledged_correction_is_there_and_none_is_half_there(
+    small_workspace: Workspace, repeated: Callable[[int], int]
 ) -> None:
+    kills = repeated(KILLS)
     path = small_workspace.collection().data_folder / "catalogue.sqlite"
     with closing(small_workspace.open()) as opened, restless([f"sqlite:///{path}"]) as process:
-        n_acknowledged, n_silent = kill_and_look(process, Witness(opened.catalogue), opened, KILLS)
-        assert n_acknowledged > KILLS
+        n_acknowledged, n_silent = kill_and_look(process, Witness(opened.catalogue), opened, kills)
+        assert n_acknowledged > kills
         rewrite_index(opened)
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -211,14 +212,15 @@ def test_after_two_hundred_kills_every_acknowledged_correction_is_there_and_none
 
 
 def test_after_kills_of_its_clients_a_server_has_every_acknowledged_correction(
-    small_workspace: Workspace, url: str
+    small_workspace: Workspace, url: str, repeated: Callable[[int], int]
 ) -> None:
+    kills = repeated(KILLS_OF_CLIENTS)
     here = Workspace(small_workspace.root, url)
     with small_workspace.collection().catalogue() as original, here.collection().catalogue() as moved:
         moved.restore(original.items(range(1, 401)))
     with closing(here.open()) as opened, restless([url, DEFAULT_COLLECTION]) as process:
-        n_acknowledged, _ = kill_and_look(process, Witness(opened.catalogue), opened, KILLS_OF_CLIENTS)
-        assert n_acknowledged > KILLS_OF_CLIENTS
+        n_acknowledged, _ = kill_and_look(process, Witness(opened.catalogue), opened, kills)
+        assert n_acknowledged > kills
     with closing(here.open()) as again:
         assert_agree(again)
 

@@ -160,9 +160,7 @@ def test_an_upload_is_started_as_a_command_and_its_file_kept_for_it(
     home: Workspace, app: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[tuple[Path, list[str]]] = []
-    monkeypatch.setattr(
-        collections.jobs, "start", lambda folder, arguments, environment: started.append((folder, arguments))
-    )
+    monkeypatch.setattr(collections, "start", lambda folder, arguments: started.append((folder, arguments)))
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("Scarf/1.png", b"")

@@ -405,7 +405,7 @@ def test_killed_in_between_the_table_is_the_old_or_the_new_one(
         "import os; from pathlib import Path; from fashion16.labels.write_back import write_back\n"
         f"from fashion16.collections.workspace import Workspace\nreal = {dies}\n"
         f"def die(*a, **k):\n    {'real(*a, **k)' if after else 'pass'}\n    os.kill(os.getpid(), 9)\n"
-        f"workspace = Workspace(Path({str(shop.root)!r})); {dies} = die; write_back(workspace, {SHOP!r})"
+        f"workspace = Workspace(Path({str(shop.root)!r})); {dies} = die; write_back(workspace.collection({SHOP!r}))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False)
     assert done.returncode == -signal.SIGKILL
