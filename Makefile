@@ -7,13 +7,17 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# uv takes a fifth of pip's time. It asks the index that pip is set up with; where uv gets nothing, pip installs
+UV := UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX-$$($(PIP) config list | sed -n "s/^[^=]*\.index-url='\(.*\)'/\1/p" | head -n 1)}" $(BIN)/uv
+install = @echo "Installing: $(1)"; $(UV) pip install --quiet --python $(BIN)/python $(1) || $(PIP) install --quiet $(1)
 
-.PHONY: app test test-all check format bench reproduce bench-peers browser clean help
+.PHONY: app test test-all check format lock bench reproduce bench-peers browser clean help
 
 help:
 	@grep -E '^# make' Makefile | cut -c3-
 	@echo "make test-all   the same, with ten times as many kills"
-	@echo "make check   formatting, lint and types"
+	@echo "make check   formatting, lint, types, rules of import and versions"
+	@echo "make lock    requirements*.txt made from the ranges in pyproject.toml; UPGRADE=1 takes the newest releases"
 	@echo "make bench   the figures of the README (needs TensorFlow; some minutes)"
 	@echo "make reproduce   the paper's experiments, docs/reproduction.md (a quarter of an hour); QUICK=1: half a minute; TRAIN=1: trains first"
 	@echo "make bench-peers   our search beside other libraries' (half an hour on a quiet machine); QUICK=1 takes two minutes"
@@ -35,10 +39,22 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/pins.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# One version of each package for every Python and system, since few of them are tested. What is there stays while the
+# ranges allow it. The largest file comes first and the others begin as copies of it, so that all have the same versions
+COMPILE = $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--custom-compile-command "make lock"
+lock: $(BIN)/uv
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras --group dev -o requirements-dev.txt >/dev/null
+	@cp requirements-dev.txt requirements-train.txt
+	@$(COMPILE) --extra train --extra experiments -o requirements-train.txt >/dev/null
+	@cp requirements-dev.txt requirements.txt
+	@$(COMPILE) -o requirements.txt >/dev/null
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.served
@@ -65,13 +81,16 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --upgrade pip
 
-$(VENV)/.run: requirements.txt pyproject.toml | $(BIN)/python
-	$(PIP) install --quiet -r requirements.txt
-	$(PIP) install --quiet --no-deps --editable .
+$(BIN)/uv: | $(BIN)/python
+	-$(PIP) install --quiet "$$(grep '^uv==' requirements-dev.txt || echo uv)"
+
+$(VENV)/.run: requirements.txt pyproject.toml | $(BIN)/python $(BIN)/uv
+	$(call install,-r requirements.txt)
+	$(call install,--no-deps --editable .)
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt requirements-train.txt $(VENV)/.run
-	$(PIP) install --quiet -r requirements-dev.txt
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.run
+	$(call install,-r requirements-dev.txt)
 	@touch $@
 
 # Debian's chromium when it is there or can be installed, else Playwright's own
