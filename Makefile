@@ -6,13 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: app test check format bench bench-peers browser clean help
+.PHONY: app test check format bench bench-peers pictures browser clean help
 
 help:
 	@grep -E '^# make' Makefile | cut -c3-
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   the figures of the README (needs TensorFlow; some minutes)"
 	@echo "make bench-peers   our search beside other libraries' (half an hour on a quiet machine); QUICK=1 takes two minutes"
+	@echo "make pictures   the pictures of the README, taken from the app (some minutes)"
 	@echo "make clean   removes the virtual environment and caches; data and models stay"
 
 app: $(VENV)/.run
@@ -42,6 +43,9 @@ bench: $(VENV)/.dev
 
 bench-peers: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.peers $(if $(QUICK),--quick)
+
+pictures: $(VENV)/.dev browser
+	$(BIN)/python -m docs.make_pictures
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
