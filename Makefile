@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 help:
 	@grep -E '^# make' Makefile | cut -c3-
 	@echo "make check   formatting, lint and types"
-	@echo "make bench   the figures of the README (needs TensorFlow; some minutes)"
+	@echo "make bench   the figures of docs/figures.md (needs TensorFlow; some minutes)"
 	@echo "make bench-peers   our search beside other libraries' (half an hour on a quiet machine); QUICK=1 takes two minutes"
 	@echo "make pictures   the pictures of the README, taken from the app (some minutes)"
 	@echo "make clean   removes the virtual environment and caches; data and models stay"

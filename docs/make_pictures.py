@@ -125,7 +125,7 @@ class Tour:
         averages = sheet.quantize(256).getpalette() or []
         # no average is quite as white as the page
         palette = Image.new("P", (1, 1))
-        palette.putpalette([255 if value > 250 else value for value in averages])
+        palette.putpalette([255 if value > 248 else value for value in averages])
         frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in self._frames]
         frames[0].save(
             path, save_all=True, append_images=frames[1:], duration=self._milliseconds, loop=0, optimize=True
