@@ -58,22 +58,23 @@ SHOW_KEY = """([key, words]) => {
 
 
 def make_workspace(folder: Path) -> Path:
-    """Fill a folder with Fashion-MNIST, ranked by suspicion, unless it is filled."""
-    if not (folder / "data").is_dir():
-        for name in ("models", "indexes"):
-            shutil.copytree(REPOSITORY / name, folder / name)
-        downloads = REPOSITORY / "data" / "downloads"
-        if downloads.is_dir():
-            (folder / "data").mkdir()
-            (folder / "data" / "downloads").symlink_to(downloads)
-        for command in (["import", "fashion-mnist"], ["label-issues", "fashion-mnist"]):
-            subprocess.run(
-                [Path(sys.executable).with_name("fashion16"), *command],
-                check=True,
-                env={**os.environ, "FASHION16_HOME": str(folder)},
-                stdout=subprocess.DEVNULL,
-            )
-    return folder
+    """A folder with Fashion-MNIST, ranked by suspicion; made unless it is there."""
+    if folder.is_dir():
+        return folder
+    partial = folder.with_name(f"{folder.name}.partial")
+    for name in ("models", "indexes"):
+        shutil.copytree(REPOSITORY / name, partial / name, dirs_exist_ok=True)
+    (partial / "data").mkdir(exist_ok=True)
+    if (downloads := REPOSITORY / "data" / "downloads").is_dir() and not (partial / "data" / "downloads").exists():
+        (partial / "data" / "downloads").symlink_to(downloads)
+    for command in (["import", "fashion-mnist"], ["label-issues", "fashion-mnist"]):
+        subprocess.run(
+            [Path(sys.executable).with_name("fashion16"), *command],
+            check=True,
+            env={**os.environ, "FASHION16_HOME": str(partial)},
+            stdout=subprocess.DEVNULL,
+        )
+    return partial.rename(folder)
 
 
 def settle(page: Page) -> None:
@@ -177,6 +178,8 @@ def press(page: Page, key: str) -> None:
 
 
 def main() -> None:
+    for name in [name for name in os.environ if name.startswith("FASHION16_")]:
+        del os.environ[name]  # a database of your own, above all
     with tempfile.TemporaryDirectory() as scratch:
         kept = make_workspace(Path(sys.argv[1] if len(sys.argv) > 1 else Path(scratch) / "kept"))
         home = Path(shutil.copytree(kept, Path(scratch) / "home", symlinks=True))
