@@ -11,16 +11,17 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 UV := UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX-$$($(PIP) config list | sed -n "s/^[^=]*\.index-url='\(.*\)'/\1/p" | head -n 1)}" $(BIN)/uv
 install = @echo "Installing: $(1)"; $(UV) pip install --quiet --python $(BIN)/python $(1) || $(PIP) install --quiet $(1)
 
-.PHONY: app test test-all check format lock bench reproduce bench-peers browser clean help
+.PHONY: app test test-all check format lock bench reproduce bench-peers pictures browser clean help
 
 help:
 	@grep -E '^# make' Makefile | cut -c3-
 	@echo "make test-all   the same, with ten times as many kills"
 	@echo "make check   formatting, lint, types, rules of import and versions"
 	@echo "make lock    requirements*.txt made from the ranges in pyproject.toml; UPGRADE=1 takes the newest releases"
-	@echo "make bench   the figures of the README (needs TensorFlow; some minutes)"
+	@echo "make bench   the figures of docs/figures.md (needs TensorFlow; some minutes)"
 	@echo "make reproduce   the paper's experiments, docs/reproduction.md (a quarter of an hour); QUICK=1: half a minute; TRAIN=1: trains first"
 	@echo "make bench-peers   our search beside other libraries' (half an hour on a quiet machine); QUICK=1 takes two minutes"
+	@echo "make pictures   the pictures of the README, taken from the app (some minutes)"
 	@echo "make clean   removes the virtual environment and caches; data and models stay"
 
 app: $(VENV)/.run
@@ -69,6 +70,9 @@ reproduce: $(VENV)/.dev
 
 bench-peers: $(VENV)/.dev
 	$(BIN)/python -m experiments.peers $(if $(QUICK),--quick)
+
+pictures: $(VENV)/.dev browser
+	$(BIN)/python -m docs.make_pictures
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
