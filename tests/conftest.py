@@ -38,7 +38,6 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # a database of the user's own must not fill with the tests' items
 os.environ.pop(DATABASE_VARIABLE, None)
 os.environ["COLUMNS"] = "120"  # of the terminal that commands print to
-os.environ["COLUMNS"] = "120"  # of the terminal that commands print to
 
 
 # The longest files first: at the end of a run no process should wait for another's long file.

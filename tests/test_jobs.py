@@ -22,7 +22,7 @@ from fashion16.files import locks
 from fashion16.jobs import JOB_VARIABLE, LOG_SHOWN, JobState, Reporter
 from tests.conftest import REPOSITORY
 from tests.pictures import SHOP, photos, tree
-from tests.test_crawl import Site, picture, silent
+from tests.sources.test_web import Site, picture, silent
 
 PATIENCE = 120  # seconds; a shared machine may be slow
 

@@ -1,0 +1,150 @@
+"""The commands that train, as a page starts them: watched, stopped, gone on with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fashion16 import jobs
+from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16.collections.workspace import Workspace
+from fashion16.evaluation import report
+from fashion16.files import locks
+from fashion16.jobs import JobState
+from fashion16.training.runs import Run, runs_in
+from tests.evaluation.test_evaluation import publish_tests
+
+NAME = "fashion-mnist"
+JOB = "training"
+PATIENCE = 180  # seconds; a shared machine may be slow, and TensorFlow is large
+
+
+@pytest.fixture
+def home(small_template: Path, tmp_path: Path) -> Iterator[Workspace]:
+    """A workspace of 400 pictures and no models, for the others' runs are links to ours; a job left is killed."""
+    shutil.copytree(small_template / "data", tmp_path / "data")
+    home = Workspace(tmp_path)
+    publish_tests(home)
+    yield home
+    folder = home.collection(JOB).job_folder
+    if locks.is_taken(folder / "lock"):
+        os.killpg(int((folder / "pid").read_text()), signal.SIGKILL)
+
+
+def start(home: Workspace, *arguments: str) -> None:
+    jobs.start(home.collection(JOB).job_folder, ("train", "category-cnn", *arguments), {ROOT_VARIABLE: str(home.root)})
+
+
+def state(home: Workspace) -> JobState:
+    found = jobs.state(home.collection(JOB).job_folder)
+    assert found is not None
+    return found
+
+
+def wait(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def only_run(home: Workspace) -> Run:
+    (run,) = runs_in(home.runs_folder)
+    return run
+
+
+def test_a_training_is_watched_stopped_and_gone_on_with(home: Workspace) -> None:
+    start(home, "--epochs", "300")
+    wait(lambda: not state(home).running or state(home).step.startswith("Epoch 3 "))
+    now = state(home)
+    assert now.running, now.log
+    assert (now.step, now.total) == ("Epoch 3 of 300", 1000)
+    run = only_run(home)
+    assert run.is_live
+    assert run.kind == "category-cnn"
+    progress = run.progress()
+    assert progress is not None
+    assert progress.epoch >= 2
+    assert progress.epochs == 300
+    assert progress.seconds > 0
+    assert "loss" in progress.figures or progress.share == 0
+    remaining = run.remaining_seconds()
+    assert remaining is not None and remaining > 0
+    # whoever gives the same command meanwhile is told, and nothing is mixed up
+    second = home.collection("second").job_folder
+    jobs.start(second, ("train", "category-cnn", "--epochs", "300"), {ROOT_VARIABLE: str(home.root)})
+    wait(lambda: not locks.is_taken(second / "lock"))
+    refused = jobs.state(second)
+    assert refused is not None
+    assert refused.message.startswith(f"Another process trains {run.name}. Wait until it has ended")
+
+    jobs.stop(home.collection(JOB).job_folder)
+    wait(lambda: not state(home).running)
+    assert state(home).exit_status == 130, state(home).log
+    assert "The same command goes on after the last whole epoch." in state(home).log
+    assert not run.is_live
+    assert not run.is_finished
+    done = run.history()["epoch"].tolist()
+    assert done == list(range(len(done)))
+
+    start(home, "--epochs", "300")
+    wait(lambda: not state(home).running or len(run.history()) > len(done))
+    assert state(home).running, state(home).log
+    jobs.stop(home.collection(JOB).job_folder)
+    wait(lambda: not state(home).running)
+    assert only_run(home) == run
+    epochs = run.history()["epoch"].tolist()
+    assert len(epochs) > len(done)
+    assert epochs == list(range(len(epochs)))
+
+
+def test_a_training_that_ends_has_told_all_its_epochs_and_leaves_its_result(home: Workspace) -> None:
+    start(home, "--epochs", "2")
+    wait(lambda: not state(home).running)
+    ended = state(home)
+    assert ended.exit_status == 0, ended.log
+    assert (ended.step, ended.done, ended.total) == ("Epoch 2 of 2", 1000, 1000)
+    run = only_run(home)
+    assert sorted(path.name for path in run.folder.iterdir()) == ["history.csv", "result.json", "settings.json"]
+    assert run.history()["epoch"].tolist() == [0, 1]
+    assert run.result["test_pictures"] == 100
+    assert run.name in ended.log
+
+
+def test_an_evaluation_tells_its_steps(measurable: Workspace) -> None:
+    jobs.start(
+        measurable.collection(JOB).job_folder, ("evaluate", NAME, "--quick"), {ROOT_VARIABLE: str(measurable.root)}
+    )
+    wait(lambda: not state(measurable).running)
+    ended = state(measurable)
+    assert ended.exit_status == 0, ended.log
+    assert (ended.step, ended.done, ended.total) == ("Speed", 50, 50)
+    assert "Medians of 50 searches" in ended.log
+    assert not measurable.collection(NAME).evaluation_file.exists()
+
+
+def test_each_step_of_an_evaluation_counts_to_its_end(measurable: Workspace) -> None:
+    steps: list[str] = []
+    ends: dict[str, tuple[int, int]] = {}
+    report.evaluate(
+        measurable.collection(NAME),
+        quick=True,
+        step=steps.append,
+        progress=lambda *done: ends.update({steps[-1]: done}),
+    )
+    assert steps[0].lower() == "encoding the test pictures"
+    assert ends[steps[0]] == (100, 100)
+    assert all(done == total for done, total in ends.values())
+
+
+@pytest.fixture
+def measurable(small_workspace: Workspace) -> Workspace:
+    """A small workspace with something to measure."""
+    publish_tests(small_workspace)
+    return small_workspace
