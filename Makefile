@@ -7,7 +7,8 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# uv takes a fifth of pip's time. It asks the index that pip is set up with; where uv gets nothing, pip installs
+# uv installs several times faster than pip. It uses the package index that pip is configured with; where uv fails, pip
+# installs
 UV := UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX-$$($(PIP) config list | sed -n "s/^[^=]*\.index-url='\(.*\)'/\1/p" | head -n 1)}" $(BIN)/uv
 install = @echo "Installing: $(1)"; $(UV) pip install --quiet --python $(BIN)/python $(1) || $(PIP) install --quiet $(1)
 
@@ -46,8 +47,8 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# One version of each package for every Python and system, since few of them are tested. What is there stays while the
-# ranges allow it. The largest file comes first and the others begin as copies of it, so that all have the same versions
+# One version of each package for all Pythons and systems. A pin stays as it is while the ranges allow it. The largest
+# file is compiled first, and the others start as copies of it, so that all have the same versions
 COMPILE = $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--custom-compile-command "make lock"
 lock: $(BIN)/uv
@@ -83,7 +84,6 @@ $(BIN)/python:
 		{ apt-get update && apt-get install -y python$$version-venv; } || \
 		{ echo "Python's venv module is missing. Install it: sudo apt install python$$version-venv"; exit 1; }; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --upgrade pip
 
 $(BIN)/uv: | $(BIN)/python
 	-$(PIP) install --quiet "$$(grep '^uv==' requirements-dev.txt || echo uv)"

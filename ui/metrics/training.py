@@ -51,7 +51,7 @@ def show(collection: Collection) -> None:
     elif not waiting:
         _invite()
     if not live and not (runs and waiting):
-        st.fragment(_look_out, run_every=LOOK_EVERY if waiting else IDLE_LOOK_EVERY)(known, live)
+        st.fragment(_look_out, run_every=LOOK_EVERY if waiting else IDLE_LOOK_EVERY)(collection, known, live)
     if runs:
         _interrupted(collection, [run for run in runs if not run.is_finished and run.name not in live])
         _table(runs)
