@@ -2,7 +2,7 @@
 # make test  sets everything up and runs every test
 PYTHON ?= python3
 PORT ?=
-# how many processes run the tests; each takes whole files, in the order that tests/conftest.py gives them
+# how many processes run the tests; tests/conftest.py says what each of them takes
 JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,10 +31,10 @@ app: $(VENV)/.run
 	FASHION16_MANAGE=$${FASHION16_MANAGE-local} $(BIN)/streamlit run streamlit_app.py $(if $(PORT),--server.port $(PORT))
 
 test: $(VENV)/.dev browser
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 test-all: $(VENV)/.dev browser
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --all
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder --all
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -25,6 +25,7 @@ from fashion16.collections.opened import Collection
 from fashion16.collections.workspace import Workspace
 from fashion16.search.encoder import EncoderCard
 from fashion16.sources.fashion_mnist import find_fashion_mnist
+from tests.pictures import link_encoder
 
 pytest_plugins = ["tests.browsing"]
 
@@ -40,10 +41,22 @@ os.environ.pop(DATABASE_VARIABLE, None)
 os.environ["COLUMNS"] = "120"  # of the terminal that commands print to
 
 
-# The longest files first: at the end of a run no process should wait for another's long file.
+# the longest files first: at the end of a run no process should wait for another's long file
+BROWSER = "test_browser"
 FIRST = (
-    "test_browser_metrics",
-    "test_browser_labels",
+    BROWSER,
+    "test_train_command",
+    "test_refitting",
+    "test_evaluation",
+    "test_packing",
+    "test_workspace",
+    "test_collections",
+    "test_search_pages",
+    "test_follow_pages",
+    "test_explorer_pages",
+    "test_label_pages",
+    "test_encoder_training",
+    "test_cli",
 )
 
 
@@ -52,8 +65,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process runs all tests of the browser, which mostly wait, and others whole files, the longest first."""
     place = {name: at for at, name in enumerate(FIRST)}
-    items.sort(key=lambda item: place.get(item.path.stem, len(FIRST)))
+
+    def group(item: pytest.Item) -> str:
+        return BROWSER if item.path.stem.startswith(BROWSER) else item.path.stem
+
+    items.sort(key=lambda item: place.get(group(item), len(FIRST)))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(BROWSER if group(item) == BROWSER else str(item.path)))
 
 
 @pytest.fixture(scope="session")
@@ -136,7 +156,8 @@ def small_template(workspace: Workspace, tmp_path_factory: pytest.TempPathFactor
 
     def make(root: Path) -> None:
         (root / "models").mkdir()
-        (root / "models" / "encoder").symlink_to(REPOSITORY / "models" / "encoder")
+        encoder = made_once(tmp_path_factory, "encoder", link_encoder)
+        (root / "models" / "encoder").symlink_to(encoder)
         digest = EncoderCard.read(REPOSITORY / "models" / "encoder" / "encoder.json").digest
         made = Workspace(root)
         with workspace.collection().catalogue() as everything, made.collection().catalogue() as few:

@@ -48,6 +48,7 @@ from fashion16.search.head import Head
 from fashion16.search.index_file import read_index, write_index
 from tests.catalogue import test_postgresql
 from tests.conftest import REPOSITORY
+from tests.pictures import bare_workspace
 
 url = test_postgresql.url  # a real server
 
@@ -98,16 +99,9 @@ def everything(workspace: Workspace, name: str = NAME) -> list[Item]:
         return catalogue.items(range(1, catalogue.count() + 1))
 
 
-def bare(root: Path, database_url: str | None = None) -> Workspace:
-    """A workspace with an encoder and nothing else, as after a clone."""
-    (root / "models").mkdir(parents=True)
-    (root / "models" / "encoder").symlink_to(REPOSITORY / "models" / "encoder")
-    return Workspace(root, database_url)
-
-
 def cloned(packed: Workspace, root: Path, database_url: str | None = None) -> Workspace:
     """A bare workspace with the pack."""
-    made = bare(root, database_url)
+    made = bare_workspace(root, database_url)
     shutil.copytree(packed.collection(NAME).pack_folder, made.collection(NAME).pack_folder)
     return made
 
@@ -115,7 +109,7 @@ def cloned(packed: Workspace, root: Path, database_url: str | None = None) -> Wo
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The root of a workspace with a collection of files, indexed, and one correction since."""
-    made = bare(tmp_path_factory.mktemp("template"))
+    made = bare_workspace(tmp_path_factory.mktemp("template"))
     for number in range(1, 21):
         put(made, f"{number}.png", "Coat" if number % 2 else "Bag", photo(number))
     put(made, "tall.jpg", "Coat", photo(21, 500, 1000, "JPEG"))
@@ -239,7 +233,7 @@ def test_without_the_original_a_pack_has_the_thumbnail(shop: Workspace) -> None:
 
 def test_a_small_pack_packed_smaller_still_has_jpegs_where_their_names_say_so(shop: Workspace) -> None:
     shutil.copytree(pack(shop.collection(NAME), 60), shop.root / "first")
-    again = bare(shop.root.parent / "again")
+    again = bare_workspace(shop.root.parent / "again")
     shutil.copytree(shop.root / "first", again.collection(NAME).pack_folder)
     with Image.open(next((pack(again.collection(NAME), 40) / "thumbnails").glob("*/*.jpg"))) as picture:
         assert (picture.format, picture.size) == ("JPEG", (20, 40))
@@ -685,7 +679,7 @@ def test_an_array_is_packed_as_files(small_workspace: Workspace, tmp_path: Path)
     # at home it is still the array
     assert unpack(small_workspace.collection()) == 0
 
-    clone = bare(tmp_path / "clone")
+    clone = bare_workspace(tmp_path / "clone")
     shutil.copytree(folder, clone.collection().pack_folder)
     assert unpack(clone.collection()) == 400
     assert clone.collection().is_imported()
