@@ -28,6 +28,7 @@ Each message is one sentence a user can read, with what to do next; the facts be
     │   ├── LabelError              no label that can be, or is there
     │   ├── TextError               a name or a reason that no catalogue can keep
     │   └── NewerCatalogueError     made by a newer Fashion-16
+    ├── SettingsError               an environment variable that says nothing we understand
     └── WorkspaceError              a folder that cannot be used    .path
         └── BusyError               another process is at work in it
 """
@@ -185,6 +186,10 @@ class TextError(CatalogueError):
 
 class NewerCatalogueError(CatalogueError):
     """The catalogue was made by a newer version of Fashion-16."""
+
+
+class SettingsError(Fashion16Error):
+    """An environment variable, or a secret of the app, has a value that it cannot have."""
 
 
 class WorkspaceError(Fashion16Error):

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -26,10 +27,13 @@ from time import monotonic
 from types import UnionType
 from typing import Any
 
+from fashion16 import settings
 from fashion16.errors import BusyError, WorkspaceError
 from fashion16.files import locks
+from fashion16.text import shown
 
-JOB_VARIABLE = "FASHION16_JOB"  # the folder, told to the command that runs as a job
+log = logging.getLogger(__name__)
+
 REPORT_EVERY = 0.3  # seconds; a page looks once a second
 LOG_SHOWN = 4_000  # characters of the log's end
 
@@ -90,23 +94,29 @@ def start(folder: Path, arguments: Sequence[str], environment: Mapping[str, str]
             (folder / name).unlink(missing_ok=True)
         job = {"arguments": list(arguments), "began_at": datetime.now(UTC).isoformat(timespec="seconds")}
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        with (folder / "log.txt").open("wb") as log:
+        with (folder / "log.txt").open("wb") as written:
             process = subprocess.Popen(
                 [sys.executable, "-m", "fashion16.cli", *arguments],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=written,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment, JOB_VARIABLE: str(folder)},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment, settings.JOB.variable: str(folder)},  # noqa: TID251
                 start_new_session=True,
                 pass_fds=[lock],  # it holds the lock from its first moment to its last
             )
         (folder / "pid").write_text(str(process.pid))
+        log.info("job of %s started as process %d: %s", folder.name, process.pid, shown(" ".join(arguments)))
     except OSError as error:
         raise WorkspaceError(f"{folder} could not be written ({error.strerror}).", folder) from error
     finally:
         os.close(lock)
     # somebody has to ask for its end, or its remains stay until the server's
-    threading.Thread(target=process.wait, name=f"job {process.pid}", daemon=True).start()
+    threading.Thread(target=_wait, args=(process, folder.name), name=f"job {process.pid}", daemon=True).start()
+
+
+def _wait(process: subprocess.Popen[bytes], name: str) -> None:
+    status = process.wait()
+    log.log(logging.WARNING if status else logging.INFO, "job of %s ended with status %d", name, status)
 
 
 def state(folder: Path) -> JobState | None:
@@ -116,15 +126,16 @@ def state(folder: Path) -> JobState | None:
         return None
     running = locks.is_taken(folder / "lock")
     facts = _read(folder / "progress.json", PROGRESS) | ({} if running else _read(folder / "result.json", RESULT))
-    log = ""
+    tail = ""
     with suppress(OSError):
-        log = (folder / "log.txt").read_text(encoding="utf-8", errors="replace")[-LOG_SHOWN:]
-    return JobState(tuple(map(str, job.get("arguments", ()))), job.get("began_at", ""), running, log=log, **facts)
+        tail = (folder / "log.txt").read_text(encoding="utf-8", errors="replace")[-LOG_SHOWN:]
+    return JobState(tuple(map(str, job.get("arguments", ()))), job.get("began_at", ""), running, log=tail, **facts)
 
 
 def stop(folder: Path) -> None:
     """Ask the folder's job to stop, as Ctrl-C does. What it has done stays, and the same command goes on."""
     if locks.is_taken(folder / "lock"):
+        log.info("job of %s is asked to stop", folder.name)
         with suppress(OSError, ValueError):
             os.killpg(int((folder / "pid").read_text()), signal.SIGINT)
 
@@ -134,8 +145,7 @@ class Reporter:
 
     def __init__(self) -> None:
         """Find out who listens."""
-        named = os.environ.get(JOB_VARIABLE)
-        self._folder = Path(named) if named else None
+        self._folder = settings.job_folder()
         self._step, self._began, self._first, self._last = "", 0.0, 0, 0.0
         if self._folder is not None and threading.current_thread() is threading.main_thread():
             # a server that a shell started in the background has Ctrl-C ignored, and its jobs inherit that

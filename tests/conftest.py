@@ -16,11 +16,11 @@ import hypothesis
 import numpy as np
 import pytest
 
+from fashion16 import settings
 from fashion16.catalogue.rows import ImportedItem
 from fashion16.collections.embeddings import stored_embeddings
 from fashion16.collections.importing import import_fashion_mnist
 from fashion16.collections.indexing import build_index
-from fashion16.collections.layout import DATABASE_VARIABLE
 from fashion16.collections.opened import Collection
 from fashion16.collections.workspace import Workspace
 from fashion16.search.encoder import EncoderCard
@@ -37,7 +37,7 @@ if os.environ.get("CI"):
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # a database of the user's own must not fill with the tests' items
-os.environ.pop(DATABASE_VARIABLE, None)
+os.environ.pop(settings.DATABASE_URL.variable, None)
 os.environ["COLUMNS"] = "120"  # of the terminal that commands print to
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 
-from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16 import settings
 from fashion16.collections.workspace import Workspace
 from tests.conftest import REPOSITORY
 
@@ -26,7 +26,7 @@ print(json.dumps([len(answer.results), sorted(sys.modules)]))
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=REPOSITORY,
-        env=os.environ | {ROOT_VARIABLE: str(workspace.root)},
+        env=os.environ | {settings.HOME.variable: str(workspace.root)},
         capture_output=True,
         text=True,
         check=True,

@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 
-from fashion16 import jobs
-from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16 import jobs, settings
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import BusyError, WorkspaceError
 from fashion16.files import locks
-from fashion16.jobs import JOB_VARIABLE, LOG_SHOWN, JobState, Reporter
+from fashion16.jobs import LOG_SHOWN, JobState, Reporter
 from tests.conftest import REPOSITORY
 from tests.pictures import SHOP, photos, tree
 from tests.sources.test_web import Site, picture, silent
@@ -49,7 +48,11 @@ def site() -> Iterator[Site]:
 
 
 def start(home: Workspace, *arguments: str) -> None:
-    jobs.start(home.collection(SHOP).job_folder, arguments, {ROOT_VARIABLE: str(home.root)})
+    jobs.start(home.collection(SHOP).job_folder, arguments, home_variable(home))
+
+
+def home_variable(home: Workspace) -> dict[str, str]:
+    return {settings.HOME.variable: str(home.root)}
 
 
 def waiting(home: Workspace, site: Site) -> list[str]:
@@ -141,7 +144,7 @@ def test_a_job_outlives_who_started_it_and_can_be_stopped_even_so(home: Workspac
     program = (
         "import json, os, signal, sys; from pathlib import Path; from fashion16 import jobs\n"
         "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        f"jobs.start(Path({str(folder)!r}), {waiting(home, site)!r}, {{{ROOT_VARIABLE!r}: {str(home.root)!r}}})\n"
+        f"jobs.start(Path({str(folder)!r}), {waiting(home, site)!r}, {home_variable(home)!r})\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     starter = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, timeout=PATIENCE)
@@ -241,7 +244,7 @@ def test_of_a_long_log_the_end_is_shown(folder: Path) -> None:
 @pytest.fixture
 def reporter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Reporter:
     folder.mkdir(parents=True)
-    monkeypatch.setenv(JOB_VARIABLE, str(folder))
+    monkeypatch.setenv(settings.JOB.variable, str(folder))
     return Reporter()
 
 
@@ -288,7 +291,7 @@ def test_a_folder_that_went_away_does_not_stop_the_work(folder: Path, reporter: 
 
 
 def test_a_command_started_by_hand_tells_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(JOB_VARIABLE, raising=False)
+    monkeypatch.delenv(settings.JOB.variable, raising=False)
     monkeypatch.chdir(tmp_path)
     by_hand = Reporter()
     by_hand.progress("Importing", 3, 4)

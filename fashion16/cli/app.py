@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from fashion16 import __version__
+from fashion16 import __version__, logs, settings
 from fashion16.cli import collections, evaluation, index, labels, search, training
 from fashion16.cli.terminal import console, errors, reporter
 from fashion16.errors import Fashion16Error
@@ -41,13 +42,19 @@ app.command("encoder")(training.export_encoder)
 
 
 @app.callback(invoke_without_command=True)
-def version(
+def begin(
     show: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say on the terminal what is being done.")] = False,
 ) -> None:
     """Visual search and label correction for clothing pictures."""
     if show:
         console.print(__version__)
         raise typer.Exit
+    level = settings.log_level()
+    if verbose:
+        level = min(level or logging.INFO, logging.INFO)
+    if level is not None:
+        logs.to_stderr(level)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ only what is new, an interrupted import is simply begun again, and a file that w
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from bisect import bisect
 from collections import deque
@@ -46,8 +47,10 @@ from fashion16.sources.local_files import Refusal
 from fashion16.sources.mnist import IdxData
 from fashion16.sources.url_table import read_url_table
 from fashion16.sources.web import CrawlSettings, crawl
-from fashion16.text import storable
+from fashion16.text import shown, storable
 from fashion16.types import Progress
+
+log = logging.getLogger(__name__)
 
 # The paper's proportions: 200,000 pictures to train on, 100,000 to tune with, 25,820 to test with.
 PROPORTIONS = {"train": 200_000, "validation": 100_000, "test": 25_820}
@@ -105,7 +108,7 @@ def import_entries(
         WorkspaceError: the folder may not be written, or the disk is full. Called again it goes on.
         CatalogueError: the database cannot be used.
     """
-    log = ImportLog(catalogue)
+    imports = ImportLog(catalogue)
     known = catalogue.sources()
     began, seen = monotonic(), 0
     items: list[ImportedItem] = []
@@ -114,7 +117,7 @@ def import_entries(
     def write() -> None:
         report.added += (added := catalogue.add_new(items))
         report.unchanged += len(items) - added  # another import was faster
-        log.refuse(report, refusals)
+        imports.refuse(report, refusals)
         items.clear()
         refusals.clear()
 
@@ -263,8 +266,10 @@ def import_source(stored: StoredCollection, source: Source, progress: Progress |
             raise DamagedDataError(f"{opened.location} holds no pictures.", opened.location)
         stack.enter_context(stored.lock())
         catalogue = stack.enter_context(stored.catalogue())
-        log = ImportLog(catalogue)
-        report = log.begin(str(opened.location), source.choices)
+        imports = ImportLog(catalogue)
+        report = imports.begin(str(opened.location), source.choices)
+        began = monotonic()
+        log.info("import into %s begun: %d entries of %s", stored.name, opened.total, shown(str(opened.location)))
         store = stored.store()
         # an address is not asked again for what it gave already, unless that was lost
         known = catalogue.sources() if source.urls else {}
@@ -279,7 +284,11 @@ def import_source(stored: StoredCollection, source: Source, progress: Progress |
             done=(lambda seen: progress(before + seen, opened.total)) if progress else None,
         )
         report.passed_over = opened.passed_over
-        log.end(report)
+        imports.end(report)
+        log.info(
+            "import into %s ended after %.1f s: %d added, %d there already, %d skipped",
+            stored.name, monotonic() - began, report.added, report.unchanged, report.n_skipped,
+        )  # fmt: skip
     return report
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,6 +21,8 @@ from fashion16.search.index_file import IndexHeader, IndexSettings, read_index, 
 from fashion16.search.partition import Tuning, key_bits_for
 from fashion16.search.references import References
 from fashion16.types import Floats, Ids, Progress
+
+log = logging.getLogger(__name__)
 
 Remake = Callable[[CategoryIndex, IndexHeader], tuple[CategoryIndex, IndexHeader]]
 
@@ -56,6 +59,7 @@ def remake_index(opened: Collection, remake: Remake) -> int:
         if _identity(path) != seen:
             raise BusyError(f"Another process has made the index of “{opened.name}” anew; that one stays.", path)
     opened.index_revision = today.revision
+    log.info("index of %s written, revision %d", opened.name, today.revision)
     return today.revision
 
 
@@ -189,6 +193,7 @@ def build_index(
         )
         head.write(stored.head_file)
         write_index(stored.index_file, index, IndexHeader(digest, side, today.revision, chosen.seed))
+        log.info("index of %s built: %d items in %d categories", stored.name, len(index), len(head.categories))
         return head, index
 
 

@@ -17,15 +17,13 @@ packs/<collection>/           a collection packed for sharing
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
+from fashion16 import settings
 from fashion16.errors import WorkspaceError
 
 DEFAULT_COLLECTION = "fashion-mnist"
-ROOT_VARIABLE = "FASHION16_HOME"
-DATABASE_VARIABLE = "FASHION16_DATABASE_URL"
 # a name is a folder, a file, a database schema and a part of an address
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 # folders beside those of the collections, and PostgreSQL's own schema
@@ -55,10 +53,13 @@ class Layout:
 
         Args:
             database_url: where the catalogues are kept; else FASHION16_DATABASE_URL, else SQLite files.
+
+        Raises:
+            SettingsError: one of these variables is wrong.
         """
         here = Path(__file__).resolve().parent.parent.parent
-        self.root = (root or Path(os.environ.get(ROOT_VARIABLE) or here)).resolve()
-        self.database_url = database_url or os.environ.get(DATABASE_VARIABLE) or None
+        self.root = (root or settings.home() or here).resolve()
+        self.database_url = database_url or settings.database_url()
 
     @property
     def encoder_folder(self) -> Path:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from time import monotonic
@@ -17,7 +18,7 @@ from fashion16.catalogue.catalogue import Catalogue
 from fashion16.catalogue.rows import ACTIVE, Batch, Change, Correction, Item
 from fashion16.collections.pictures import ArrayPictures
 from fashion16.collections.stored import StoredCollection
-from fashion16.errors import DataError, HeadError, ImageError
+from fashion16.errors import CatalogueError, DataError, HeadError, ImageError
 from fashion16.images import encode_jpeg, to_data_uri
 from fashion16.search.encoder import encode_all
 from fashion16.search.head import Head
@@ -27,9 +28,12 @@ from fashion16.search.searcher import Answer, Classified, Result, Searcher
 from fashion16.types import Floats, Pixels
 
 THUMBNAIL_SIDE = 200
+SLOW = 1_000.0  # milliseconds of a search that somebody notices, and that an index of this kind does not take
 LOOK_EVERY = 1.0  # seconds between looks for other processes' corrections: a look may cross a network
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class Pictures(Protocol):
@@ -76,6 +80,7 @@ class Collection:
         Raises:
             Fashion16Error: something is missing or does not fit; the message says which command mends it.
         """
+        began = monotonic()
         encoder = stored.encoder()
         head = Head.read(stored.head_file)
         if head.encoder_digest != encoder.digest:
@@ -89,6 +94,7 @@ class Collection:
         with ExitStack() as stack:
             collection = cls(stored, stack.enter_context(stored.catalogue()), pictures, searcher, header.revision)
             collection._held = stack.pop_all()
+        log.info("%s opened in %.1f s: %d items", stored.name, monotonic() - began, len(index))
         return collection
 
     @property
@@ -98,15 +104,15 @@ class Collection:
 
     def correct(self, item_id: int, label: str, who: str, version: int, why: str = "") -> Correction:
         """Change a label in the catalogue and move the item in the index; see `Catalogue.correct`."""
-        return self._known(self.catalogue.correct(item_id, label, who, version, why))
+        return self._done(lambda: self.catalogue.correct(item_id, label, who, version, why))
 
     def keep(self, item_id: int, who: str, version: int, why: str = "") -> Correction:
         """Say that an item is right as it is; see `Catalogue.keep`."""
-        return self._known(self.catalogue.keep(item_id, who, version, why))
+        return self._done(lambda: self.catalogue.keep(item_id, who, version, why))
 
     def exclude(self, item_id: int, who: str, version: int, why: str = "") -> Correction:
         """Take an item out of search, training and the index; see `Catalogue.exclude`."""
-        return self._known(self.catalogue.exclude(item_id, who, version, why))
+        return self._done(lambda: self.catalogue.exclude(item_id, who, version, why))
 
     def include(self, item_id: int, who: str, version: int, why: str = "") -> Correction:
         """Bring an excluded item back, into the index too; see `Catalogue.include`.
@@ -115,19 +121,19 @@ class Collection:
             DataError: its picture is missing; nothing is written.
         """
         self.picture(item_id)
-        return self._known(self.catalogue.include(item_id, who, version, why))
+        return self._done(lambda: self.catalogue.include(item_id, who, version, why))
 
     def decide_all(self, changes: Sequence[Change], who: str, why: str = "") -> Batch:
         """Make many changes as one batch; see `Catalogue.decide_all`."""
-        return self._known(self.catalogue.decide_all(changes, who, why))
+        return self._done(lambda: self.catalogue.decide_all(changes, who, why))
 
     def undo(self, correction_id: int, who: str) -> Batch:
         """Take back a correction or its batch; see `Catalogue.undo`."""
-        return self._known(self.catalogue.undo(correction_id, who))
+        return self._done(lambda: self.catalogue.undo(correction_id, who))
 
     def rename_label(self, old: str, new: str, who: str, why: str = "", include_test: bool = False) -> Batch:
         """Rename a label, or merge it into another; see `Catalogue.rename_label`."""
-        return self._known(self.catalogue.rename_label(old, new, who, why, include_test))
+        return self._done(lambda: self.catalogue.rename_label(old, new, who, why, include_test))
 
     def with_index(self, index: CategoryIndex, side: int, revision: int) -> Collection:
         """The same collection with an index as it stood at a revision, brought up to date; the catalogue is shared."""
@@ -173,7 +179,11 @@ class Collection:
         """
         if monotonic() >= self._next_look:
             self.refresh()
-        return self.searcher.find(classified, **choices)
+        answer = self.searcher.find(classified, **choices)
+        if sum(answer.milliseconds.values()) > SLOW:
+            steps = ", ".join(f"{step} {ms:.0f} ms" for step, ms in answer.milliseconds.items())
+            log.warning("slow search in %s, %d candidates: %s", self.name, answer.candidates, steps)
+        return answer
 
     def results(self, answer: Answer) -> list[tuple[Result, Item]]:
         """Each result with its item, less those excluded or lost since it was found."""
@@ -221,10 +231,20 @@ class Collection:
         drawn = np.random.default_rng(seed).choice(ids, min(n, len(ids)), replace=False)
         return [int(item_id) for item_id in drawn]
 
-    def _known(self, done: T) -> T:
-        """What was done, once the index knows of it."""
+    def _done(self, decide: Callable[[], T]) -> T:
+        """What was decided, once the index knows of it."""
+        try:
+            decided = decide()
+        except CatalogueError as error:
+            log.warning("refused in %s: %s", self.name, error)
+            raise
+        if isinstance(decided, Batch) and decided.conflicts:
+            log.warning(
+                "refused in %s: %d changes of items that somebody changed before", self.name, len(decided.conflicts)
+            )
+        log.debug("decided in %s: %r", self.name, decided)
         self.refresh()
-        return done
+        return decided
 
     def _apply(self, news: list[Correction]) -> None:
         latest = {correction.item_id: correction for correction in news}

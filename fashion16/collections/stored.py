@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from fashion16 import settings
 from fashion16.catalogue.catalogue import Catalogue
-from fashion16.collections.layout import ROOT_VARIABLE, Layout, check_name
+from fashion16.collections.layout import Layout, check_name
 from fashion16.collections.pictures import PictureStore, StoredPictures
 from fashion16.errors import DataError, WorkspaceError
 from fashion16.files.locks import only_one
@@ -97,7 +98,7 @@ class StoredCollection:
         except OSError as error:
             raise WorkspaceError(
                 f"{self.data_folder} cannot be made ({error.strerror}). Give yourself the right to write there, or set "
-                f"{ROOT_VARIABLE} to a folder of your own.",
+                f"{settings.HOME.variable} to a folder of your own.",
                 self.data_folder,
             ) from error
         return Catalogue.in_file(self.data_folder / "catalogue.sqlite")

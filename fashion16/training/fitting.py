@@ -32,7 +32,7 @@ def import_keras() -> Any:
     Raises:
         TrainingError: it is not installed.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # noqa: TID251
     try:
         import keras
     except ImportError as error:

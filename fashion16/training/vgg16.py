@@ -5,7 +5,6 @@ Needs TensorFlow (requirements-train.txt). Serving does not import this room: se
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,12 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from fashion16 import settings
 from fashion16.errors import EncoderError
 from fashion16.files import sealed
 from fashion16.files.sealed import Seal
 from fashion16.types import Floats
 
-WEIGHTS_VARIABLE = "FASHION16_VGG16_WEIGHTS"
 # filters and convolutions of each block: configuration D, table 1 of Simonyan and Zisserman,
 # "Very deep convolutional networks for large-scale image recognition", ICLR 2015
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
@@ -122,15 +121,17 @@ def load_imagenet(network: keras.Model, path: Path | None = None) -> None:
     Raises:
         EncoderError: the file is missing or holds other weights, or the download failed.
     """
-    source = path or (Path(os.environ[WEIGHTS_VARIABLE]) if os.environ.get(WEIGHTS_VARIABLE) else None)
+    source = path or settings.vgg16_weights()
     if source is not None and not source.is_file():
-        raise EncoderError(f"There are no VGG-16 weights at {source}. Correct {WEIGHTS_VARIABLE} or remove it.")
+        raise EncoderError(
+            f"There are no VGG-16 weights at {source}. Correct {settings.VGG16_WEIGHTS.variable} or remove it."
+        )
     try:
         trained = keras.applications.VGG16(weights=str(source) if source else "imagenet", include_top=False)
     except Exception as error:  # h5py, Keras and urllib each raise their own, down to a bare Exception
         raise EncoderError(
             f"VGG-16's ImageNet weights could not be loaded ({error}). Download "
-            f"vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5 and name it in {WEIGHTS_VARIABLE}."
+            f"vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5 and name it in {settings.VGG16_WEIGHTS.variable}."
         ) from error
     for layer in trained.layers:
         if layer.weights:

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import fashion16.catalogue.decisions
 import fashion16.catalogue.leases
+import fashion16.catalogue.tables
 from fashion16.catalogue import migrations
 from fashion16.catalogue.catalogue import Catalogue
 from fashion16.catalogue.rows import Change, Correction, ImportedItem, Item
@@ -202,7 +202,7 @@ def test_a_label_that_cannot_be_stops_the_whole_batch(catalogue: Catalogue) -> N
 
 
 def test_a_batch_may_hold_more_items_than_a_query_takes(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fashion16.catalogue.decisions, "SOME", 2)
+    monkeypatch.setattr(fashion16.catalogue.tables, "SOME", 2)
     batch = catalogue.decide_all([Change(item_id, 0, label="Hat") for item_id in (6, 5, 4, 3, 2, 1)], "ann")
     assert [row.item_id for row in batch.corrections] == [6, 5, 4, 3, 2, 1]
     assert len(catalogue.undo(batch.corrections[3].id, "ann").corrections) == 6

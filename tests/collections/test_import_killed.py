@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16 import settings
 from fashion16.collections.workspace import Workspace
 from tests.conftest import REPOSITORY
 from tests.pictures import SHOP, assert_exactly, assert_whole, bare_workspace, import_from, items_of, photo, tree
@@ -42,7 +42,7 @@ for line in sys.stdin:
 
 @contextmanager
 def nursery(workspace: Workspace) -> Iterator[subprocess.Popen[str]]:
-    environment = os.environ | {ROOT_VARIABLE: str(workspace.root)}
+    environment = os.environ | {settings.HOME.variable: str(workspace.root)}
     command = [sys.executable, "-c", NURSERY]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, env=environment

@@ -15,11 +15,12 @@ from hypothesis import settings as settings_of
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from fashion16 import settings
 from fashion16.catalogue.rows import ImportedItem
 from fashion16.cli import app
 from fashion16.collections.embeddings import active_embeddings
 from fashion16.collections.indexing import build_index, check, retune, rewrite_index
-from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import BusyError, DataError, MissingIndexError, TuningError
 from fashion16.files.locks import only_one
@@ -37,7 +38,7 @@ NAME = DEFAULT_COLLECTION
 WIDE = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
 
 
-def settings(workspace: Workspace) -> IndexSettings:
+def index_settings(workspace: Workspace) -> IndexSettings:
     return settings_in(workspace.collection(NAME).index_file)
 
 
@@ -83,7 +84,7 @@ def test_an_index_hashed_anew_is_the_one_that_would_be_built_with_these_settings
         no_network(within)
         written = retune(opened, n_bits=64, seed=3, tunings={"Bag": Tuning(4, 2)})
     assert_same_index(on_disk(small_workspace), written)
-    assert settings(small_workspace) == IndexSettings(64, 3, {"Bag": Tuning(4, 2)})
+    assert index_settings(small_workspace) == IndexSettings(64, 3, {"Bag": Tuning(4, 2)})
     assert small_workspace.collection(NAME).head_file.read_bytes() == head
     _, built = build_index(small_workspace.collection(NAME), n_bits=64, seed=3)
     assert_same_index(written, built)
@@ -96,11 +97,11 @@ def test_what_is_not_named_stays(small_workspace: Workspace) -> None:
     # nothing named: the same file again
     assert_same_index(retune(opened), before)
     retune(opened, tunings={"Coat": Tuning(n_probes=1)})
-    assert settings(small_workspace) == IndexSettings(64, 3, {"Bag": Tuning(4, 2), "Coat": Tuning(None, 1)})
+    assert index_settings(small_workspace) == IndexSettings(64, 3, {"Bag": Tuning(4, 2), "Coat": Tuning(None, 1)})
     retune(opened, seed=4)
-    assert settings(small_workspace) == IndexSettings(64, 4, {"Bag": Tuning(4, 2), "Coat": Tuning(None, 1)})
+    assert index_settings(small_workspace) == IndexSettings(64, 4, {"Bag": Tuning(4, 2), "Coat": Tuning(None, 1)})
     retune(opened, n_bits=128, tunings={"Bag": Tuning()})
-    assert settings(small_workspace) == IndexSettings(128, 4, {"Coat": Tuning(None, 1)})
+    assert index_settings(small_workspace) == IndexSettings(128, 4, {"Coat": Tuning(None, 1)})
 
 
 def test_a_category_that_is_left_to_its_size_again_is_as_it_was(small_workspace: Workspace) -> None:
@@ -242,8 +243,8 @@ def test_a_tuning_outlives_a_category_that_corrections_empty(small_workspace: Wo
     assert "Bag" not in again.searcher.index.categories
     assert again.searcher.index.partitions["Satchel"].key_bits == 0
     for keep in (rewrite_index, retune):
-        keep(small_workspace, again)
-        assert settings(small_workspace).tunings == {"Bag": Tuning(4, 2)}
+        keep(again)
+        assert index_settings(small_workspace).tunings == {"Bag": Tuning(4, 2)}
     again.undo(batch.corrections[0].id, "ann")
     part = again.searcher.index.partitions["Bag"]
     assert (len(part), part.key_bits) == (n, 4)
@@ -262,7 +263,7 @@ def test_a_head_that_is_swapped_leaves_the_settings(small_workspace: Workspace) 
     refit(small_workspace.collection(NAME))
     swap(small_workspace.collection(NAME))
     assert small_workspace.collection(NAME).index_file.read_bytes() != before
-    assert settings(small_workspace) == IndexSettings(64, 3, {"Bag": Tuning(4, 2)})
+    assert index_settings(small_workspace) == IndexSettings(64, 3, {"Bag": Tuning(4, 2)})
 
 
 # refusals
@@ -296,11 +297,11 @@ def test_a_bad_setting_leaves_everything_as_it_was(
 ) -> None:
     opened, before = pinned_workspace.open(), everything(pinned_workspace)
     with pytest.raises(TuningError, match=sentence):
-        retune(pinned_workspace, opened, **wanted)  # type: ignore[arg-type]
+        retune(opened, **wanted)  # type: ignore[arg-type]
     assert everything(pinned_workspace) == before
     # it can be known before
     with pytest.raises(TuningError, match=sentence):
-        check(opened.searcher.index, settings(pinned_workspace), **wanted)  # type: ignore[arg-type]
+        check(opened.searcher.index, index_settings(pinned_workspace), **wanted)  # type: ignore[arg-type]
 
 
 TUNINGS = st.builds(Tuning, st.none() | st.integers(0, 12), st.none() | st.integers(1, 4096))
@@ -359,7 +360,7 @@ def test_an_index_that_is_made_anew_meanwhile_stays(
     with pytest.raises(BusyError, match="has made the index of “fashion-mnist” anew; that one stays"):
         retune(opened, seed=3)
     assert len(on_disk(small_workspace)) == 399
-    assert settings(small_workspace).seed == 2019
+    assert index_settings(small_workspace).seed == 2019
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
@@ -377,7 +378,7 @@ def test_where_there_is_no_index_none_is_made(small_workspace: Workspace) -> Non
 @pytest.fixture
 def home(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """The workspace that the commands open."""
-    monkeypatch.setenv(ROOT_VARIABLE, str(small_workspace.root))
+    monkeypatch.setenv(settings.HOME.variable, str(small_workspace.root))
     return small_workspace
 
 
@@ -415,21 +416,21 @@ def test_the_command_pins_what_it_is_told_and_prints_what_is_now(home: Workspace
     n = len(on_disk(home).partitions["Bag"])
     assert rows(printed)["Bag"] == [str(n), "6 pinned", "64", f"{n / 64:.1f}", "12 pinned"]
     assert rows(printed)["Coat"][1:3] == ["0 pinned", "1"]
-    assert settings(home) == IndexSettings(64, 3, {"Bag": Tuning(6, 12), "Coat": Tuning(0)})
+    assert index_settings(home) == IndexSettings(64, 3, {"Bag": Tuning(6, 12), "Coat": Tuning(0)})
     # one of a category's two stays when the other is chosen
     succeed("tune", NAME, "--probes", "Bag=1")
-    assert settings(home).tunings == {"Bag": Tuning(6, 1), "Coat": Tuning(0)}
+    assert index_settings(home).tunings == {"Bag": Tuning(6, 1), "Coat": Tuning(0)}
     succeed("tune", NAME, "--key-bits", "Bag=auto", "--auto", "Coat")
-    assert settings(home) == IndexSettings(64, 3, {"Bag": Tuning(None, 1)})
+    assert index_settings(home) == IndexSettings(64, 3, {"Bag": Tuning(None, 1)})
     succeed("tune", NAME, "--auto", "Bag", "--key-bits", "Bag=2")
-    assert settings(home).tunings == {"Bag": Tuning(2)}
+    assert index_settings(home).tunings == {"Bag": Tuning(2)}
 
 
 def test_a_category_may_hold_the_sign_and_markup(home: Workspace) -> None:
     with home.collection(NAME).catalogue() as catalogue:
         catalogue.rename_label("Bag", "[b]a=b=", "ann", include_test=True)
     printed = succeed("tune", NAME, "--key-bits", "[b]a=b==4")
-    assert settings(home).tunings == {"[b]a=b=": Tuning(4)}
+    assert index_settings(home).tunings == {"[b]a=b=": Tuning(4)}
     assert rows(printed)["[b]a=b="][1] == "4 pinned"
 
 
@@ -465,7 +466,7 @@ def test_a_refusal_is_one_sentence_with_status_1(home: Workspace) -> None:
         capture_output=True,
         text=True,
         cwd=REPOSITORY,
-        env={"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "utf-8", ROOT_VARIABLE: str(home.root), **WIDE},
+        env={"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "utf-8", settings.HOME.variable: str(home.root), **WIDE},
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert "The index has no category “Hat”. It has: Ankle boot, Bag, Coat" in done.stderr
@@ -481,7 +482,7 @@ def test_an_index_made_again_says_what_it_has_kept(home: Workspace) -> None:
     assert "Kept as chosen: Bag 4 key bits, 2 probes; Coat 1 probes\n" in succeed(
         "index", NAME, "--n-bits", 128, "--seed", 5
     )
-    assert settings(home) == IndexSettings(128, 5, {"Bag": Tuning(4, 2), "Coat": Tuning(None, 1)})
+    assert index_settings(home) == IndexSettings(128, 5, {"Bag": Tuning(4, 2), "Coat": Tuning(None, 1)})
 
 
 def test_an_index_made_again_by_the_command_leaves_bits_that_were_given_before(home: Workspace) -> None:
@@ -500,4 +501,4 @@ def test_a_seed_of_another_index_file_is_not_lost(small_workspace: Workspace) ->
     index, header = read_index(small_workspace.collection(NAME).index_file)
     write_index(small_workspace.collection(NAME).index_file, index, replace(header, seed=0))
     retune(small_workspace.open(), n_bits=64)
-    assert settings(small_workspace) == IndexSettings(64, 0)
+    assert index_settings(small_workspace) == IndexSettings(64, 0)

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 import fashion16.collections.embeddings
+from fashion16 import settings
 from fashion16.catalogue.rows import ImportedItem
 from fashion16.collections.embeddings import embed, stored_embeddings
 from fashion16.collections.importing import fashion_mnist_splits, import_fashion_mnist
 from fashion16.collections.indexing import build_index
-from fashion16.collections.layout import DATABASE_VARIABLE, DEFAULT_COLLECTION, ROOT_VARIABLE
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import (
     CatalogueError,
@@ -88,9 +89,9 @@ def assert_whole(workspace: Workspace) -> None:
 def test_the_root_is_the_argument_else_the_environment_else_the_repository(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(ROOT_VARIABLE, raising=False)
+    monkeypatch.delenv(settings.HOME.variable, raising=False)
     assert Workspace().root == REPOSITORY
-    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path / "home"))
+    monkeypatch.setenv(settings.HOME.variable, str(tmp_path / "home"))
     assert Workspace().root == tmp_path / "home"
     assert Workspace(tmp_path / "other").root == tmp_path / "other"
 
@@ -99,16 +100,22 @@ def test_the_database_is_the_argument_else_the_environment_else_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert Workspace(tmp_path).database_url is None
-    monkeypatch.setenv(DATABASE_VARIABLE, "nosuchdatabase://host/name")
+    monkeypatch.setenv(settings.DATABASE_URL.variable, "nosuchdatabase://host/name")
     assert Workspace(tmp_path, "sqlite://").database_url == "sqlite://"
-    with pytest.raises(CatalogueError, match="The database URL cannot be used"):
-        Workspace(tmp_path).collection(NAME).catalogue()
+    with (
+        pytest.raises(CatalogueError, match="The database URL cannot be used"),
+        Workspace(tmp_path).collection(NAME).catalogue(),
+    ):
+        pass
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(WorkspaceError, match=f"cannot be made .*set {ROOT_VARIABLE}") as caught:
-        Workspace(tmp_path / "file").collection(NAME).catalogue()
+    with (
+        pytest.raises(WorkspaceError, match=f"cannot be made .*set {settings.HOME.variable}") as caught,
+        Workspace(tmp_path / "file").collection(NAME).catalogue(),
+    ):
+        pass
     assert caught.value.path == tmp_path / "file" / "data" / NAME
 
 

@@ -20,7 +20,7 @@ from experiments.paper import page as reproduction_report
 from experiments.paper import run as reproduction
 from experiments.paper import sift as sift_experiment
 from experiments.paper.run import reproduce
-from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16 import settings
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import DataError, TrainingError
 from fashion16.estimate import Figure
@@ -408,7 +408,7 @@ def test_the_command_prints_the_papers_figures_beside_ours(
     app = typer.Typer()
     app.command()(cli_reproduce.reproduce)
     done = CliRunner().invoke(
-        app, ["--quick"], env={ROOT_VARIABLE: str(published.root), "COLUMNS": "200"}, catch_exceptions=False
+        app, ["--quick"], env={settings.HOME.variable: str(published.root), "COLUMNS": "200"}, catch_exceptions=False
     )
     assert done.exit_code == 0
     assert re.search(r"Precision with SIFT\W+0\.8940\W+0\.8931", done.stdout)

@@ -10,6 +10,7 @@ import pytest
 from fashion16.collections.opened import Collection
 from fashion16.errors import SearchError
 from fashion16.explore import health
+from fashion16.search import neighbours
 from fashion16.search.hyperplanes import RandomHyperplanes, keys_of
 from fashion16.search.index import CategoryIndex
 from fashion16.search.partition import Partition, Tuning, to_int16
@@ -276,7 +277,7 @@ def test_items_without_a_label_neither_vote_nor_are_looked_at() -> None:
 
 
 def test_neighbours_are_those_of_all_cosines_in_any_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "BLOCK", 64)
+    monkeypatch.setattr(neighbours, "BLOCK", 64)
     index = index_of()
     ids = np.arange(900) + 1
     labels = {int(i): "xyz"[i % 3] for i in ids}

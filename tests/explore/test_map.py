@@ -12,9 +12,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from fashion16 import settings
 from fashion16.catalogue.rows import EXCLUDED, Change
 from fashion16.cli import index
-from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import DataError, IndexFileError
 from fashion16.explore import map
@@ -189,7 +190,7 @@ def test_a_collection_that_is_not_there_is_one_sentence(small_workspace: Workspa
 def test_the_command_makes_the_map_and_says_where_it_is(
     small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(ROOT_VARIABLE, str(small_workspace.root))
+    monkeypatch.setenv(settings.HOME.variable, str(small_workspace.root))
     app = typer.Typer()
     app.command()(index.make_map)
     done = CliRunner().invoke(app, [DEFAULT_COLLECTION])

@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -242,24 +239,3 @@ def test_a_stream_is_read_only_as_far_as_it_is_needed() -> None:
 def test_bytes_that_are_no_network_are_refused() -> None:
     with pytest.raises(EncoderError, match="is not a LiteRT network"):
         LiteNetwork(b"")
-
-
-def test_tensorflow_s_interpreter_serves_the_same_file_where_litert_has_no_wheel() -> None:
-    code = """
-import sys
-sys.modules["ai_edge_litert"] = None
-import numpy as np
-from fashion16.search.encoder import Encoder
-from fashion16.collections.workspace import Workspace
-pictures = np.random.default_rng(5).integers(0, 256, (2, 96, 96, 3), np.uint8)
-np.save(sys.argv[1], Encoder(Workspace().encoder_folder).encode(pictures))
-assert "tensorflow" in sys.modules
-"""
-    with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch) / "embeddings.npy"
-        subprocess.run([sys.executable, "-c", code, str(out)], check=True, cwd=REPOSITORY, capture_output=True)
-        by_tensorflow = np.load(out)
-    pictures = np.random.default_rng(5).integers(0, 256, (2, 96, 96, 3), np.uint8)
-    by_litert = Encoder(COMMITTED).encode(pictures)
-    # the two round a few of the 8-bit activations differently
-    assert (by_tensorflow * by_litert).sum(axis=1).min() > 0.995

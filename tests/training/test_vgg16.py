@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from fashion16 import settings
 from fashion16.errors import EncoderError
 from fashion16.search.encoder import LiteNetwork
 from fashion16.types import Pixels
@@ -124,7 +125,7 @@ def test_the_projection_is_of_the_pooled_features_less_their_mean() -> None:
 def test_the_weights_file_may_be_named_by_the_environment(
     network: keras.Model, vgg16_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(vgg16.WEIGHTS_VARIABLE, str(vgg16_weights))
+    monkeypatch.setenv(settings.VGG16_WEIGHTS.variable, str(vgg16_weights))
     other = vgg16.build(dimensions=8)
     vgg16.load_imagenet(other)
     for ours, theirs in zip(convolutions(other), convolutions(network), strict=True):
@@ -154,7 +155,7 @@ def test_a_missing_weights_file_is_refused(
 ) -> None:
     with pytest.raises(EncoderError, match="There are no VGG-16 weights at .*nowhere.h5. Correct FASHION16_VGG16"):
         vgg16.load_imagenet(network, tmp_path / "nowhere.h5")
-    monkeypatch.setenv(vgg16.WEIGHTS_VARIABLE, str(tmp_path / "nothing.h5"))
+    monkeypatch.setenv(settings.VGG16_WEIGHTS.variable, str(tmp_path / "nothing.h5"))
     with pytest.raises(EncoderError, match=r"no VGG-16 weights at .*nothing.h5"):
         vgg16.load_imagenet(network)
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import getpass
 import ipaddress
-import os
 
 import streamlit as st
 
-# Who may add and remove collections and change labels: "local" for whoever sits at this computer, "1" for everybody
-# who opens the app, and nobody where it is not set, as on a host that strangers visit.
-MANAGE_VARIABLE = "FASHION16_MANAGE"
+from fashion16 import settings
+
 GUEST = "somebody"
 
 
 def may_manage() -> bool:
     """Whether who looks at the page may change which collections there are."""
-    setting = os.environ.get(MANAGE_VARIABLE)
-    return setting == "1" or (setting == "local" and is_this_computer(st.context.ip_address))
+    who = settings.manage()
+    return who == settings.EVERYBODY or (who == settings.LOCAL and is_this_computer(st.context.ip_address))
 
 
 def is_this_computer(address: str | None) -> bool:
@@ -58,7 +56,7 @@ def _logged_in() -> bool:
 
 
 def _here() -> str:
-    if os.environ.get(MANAGE_VARIABLE) != "local":
+    if settings.manage() != settings.LOCAL:
         return GUEST
     try:
         return getpass.getuser()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import streamlit as st
 
-from fashion16 import jobs
+from fashion16 import jobs, logs, settings
 from fashion16.collections import manage
 from fashion16.collections.importing import import_fashion_mnist
 from fashion16.collections.layout import DEFAULT_COLLECTION
@@ -15,9 +14,8 @@ from fashion16.collections.opened import Collection
 from fashion16.collections.packing import unpack
 from fashion16.collections.stored import StoredCollection
 from fashion16.collections.workspace import Workspace
-from fashion16.errors import Fashion16Error
+from fashion16.errors import Fashion16Error, SettingsError
 
-FIRST_VARIABLE = "FASHION16_COLLECTION"
 ICON = Path(__file__).parent / "icon.png"
 # Streamlit leaves six rems above a title, which is a fifth of a phone's screen
 STYLE = "<style>[data-testid=stMainBlockContainer]{padding-top:4rem}</style>"
@@ -41,6 +39,13 @@ def frame(title: str) -> str:
         page_title=f"{title} · Fashion-16", page_icon=str(ICON), layout="wide", initial_sidebar_state=230
     )
     st.html(STYLE)
+    try:
+        settings.check()
+    except SettingsError as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()
+    if (level := settings.log_level()) is not None:
+        logs.to_stderr(level)
     names = manage.names(Workspace())
     first = first_name()
     if first not in names:
@@ -80,7 +85,7 @@ def first_name() -> str:
     """The collection that is shown where the address names none: one that was packed for sharing comes first."""
     workspace = Workspace()
     packed = [name for name in manage.names(workspace) if workspace.collection(name).pack_folder.is_dir()]
-    return os.environ.get(FIRST_VARIABLE) or next(iter(packed), DEFAULT_COLLECTION)
+    return settings.first_collection() or next(iter(packed), DEFAULT_COLLECTION)
 
 
 def opened(name: str) -> Collection:

@@ -9,9 +9,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from fashion16 import settings
 from fashion16.catalogue.rows import Change
 from fashion16.collections import indexing
-from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.workspace import Workspace
 from fashion16.explore import buckets
 from fashion16.search.index import CategoryIndex
@@ -20,7 +21,6 @@ from fashion16.search.partition import Partition, Tuning
 from tests.conftest import REPOSITORY
 from ui.explorer import categories, what_if
 from ui.explorer.what_if import Settings
-from ui.shared import access
 
 ENTRY = REPOSITORY / "streamlit_app.py"
 NAME = DEFAULT_COLLECTION
@@ -28,8 +28,8 @@ NAME = DEFAULT_COLLECTION
 
 @pytest.fixture
 def home(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setenv(ROOT_VARIABLE, str(small_workspace.root))
-    monkeypatch.setenv(access.MANAGE_VARIABLE, "1")
+    monkeypatch.setenv(settings.HOME.variable, str(small_workspace.root))
+    monkeypatch.setenv(settings.MANAGE.variable, "1")
     return small_workspace
 
 
@@ -215,7 +215,7 @@ def test_a_seed_that_the_index_cannot_have_is_explained_and_nothing_is_written(a
 
 
 def test_strangers_may_try_and_not_rebuild(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(access.MANAGE_VARIABLE)
+    monkeypatch.delenv(settings.MANAGE.variable)
     shown(app, view="What if", category="Bag", key_bits="6")
     assert cards(app)["Buckets"] == "64"
     assert not [button for button in app.button if button.key in ("use_this", "automatic")]

@@ -14,10 +14,11 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from fashion16 import settings
 from fashion16.collections import indexing
 from fashion16.collections.embeddings import stored_embeddings
 from fashion16.collections.indexing import build_index
-from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.opened import Collection
 from fashion16.collections.workspace import Workspace
 from fashion16.labels.selections import Selections
@@ -26,7 +27,6 @@ from fashion16.search.index import SEED
 from fashion16.search.index_file import settings_in
 from fashion16.search.partition import Tuning
 from tests.conftest import REPOSITORY
-from ui.shared import access
 
 ENTRY = REPOSITORY / "streamlit_app.py"
 NAME = DEFAULT_COLLECTION
@@ -49,8 +49,8 @@ def bucketed(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def home(bucketed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A copy of the test's own."""
     root = shutil.copytree(bucketed, tmp_path / "home", symlinks=True)
-    monkeypatch.setenv(ROOT_VARIABLE, str(root))
-    monkeypatch.setenv(access.MANAGE_VARIABLE, "1")
+    monkeypatch.setenv(settings.HOME.variable, str(root))
+    monkeypatch.setenv(settings.MANAGE.variable, "1")
     return Workspace(root)
 
 
@@ -198,7 +198,7 @@ def test_longer_codes_become_the_default_of_the_whole_index(app: AppTest, home: 
 
 
 def test_a_strange_visitor_sees_the_curve_and_changes_nothing(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(access.MANAGE_VARIABLE)
+    monkeypatch.delenv(settings.MANAGE.variable)
     shown(app, "Follow a query", query=str(QUERY))
     app.button(key="compute_probes").click().run()
     assert not app.exception

@@ -13,15 +13,16 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from fashion16 import settings
 from fashion16.collections import manage
 from fashion16.collections.importing import Source, import_source
 from fashion16.collections.indexing import build_index
-from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.packing import pack
 from fashion16.collections.workspace import Workspace
 from tests.conftest import REPOSITORY
 from ui.home import collections
-from ui.shared import access, frame
+from ui.shared import access
 
 ENTRY = REPOSITORY / "streamlit_app.py"
 
@@ -40,8 +41,8 @@ def home(small_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyP
     (heap / "Glove" / "torn.png").write_bytes(b"torn")
     import_source(small_workspace.collection("shop"), Source(heap))
     build_index(small_workspace.collection("shop"))
-    monkeypatch.setenv(ROOT_VARIABLE, str(small_workspace.root))
-    monkeypatch.setenv(access.MANAGE_VARIABLE, "1")
+    monkeypatch.setenv(settings.HOME.variable, str(small_workspace.root))
+    monkeypatch.setenv(settings.MANAGE.variable, "1")
     return small_workspace
 
 
@@ -93,13 +94,13 @@ def test_a_packed_collection_opens_by_itself_and_first(home: Workspace, app: App
 
 
 def test_the_collection_that_opens_first_can_be_named(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(frame.FIRST_VARIABLE, "shop")
+    monkeypatch.setenv(settings.COLLECTION.variable, "shop")
     app.run()
     assert app.selectbox(key="collection").value == "shop"
 
 
 def test_strangers_are_not_offered_to_add_or_remove(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(access.MANAGE_VARIABLE)
+    monkeypatch.delenv(settings.MANAGE.variable)
     chosen(app, "shop")
     assert {button.label for button in app.button}.isdisjoint({"Import", "Rename", "Remove"})
     assert "This app is shared" in captions(app)

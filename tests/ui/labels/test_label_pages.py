@@ -9,8 +9,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from fashion16 import settings
 from fashion16.catalogue.rows import EXCLUDED
-from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.workspace import Workspace
 from fashion16.labels import issues as suspicion
 from fashion16.labels.issues import LabelIssues
@@ -27,8 +28,8 @@ ALL = Choice(ANY, ANY, ANY, UNDECIDED, SUSPICION, "", "", False)
 
 @pytest.fixture
 def home(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setenv(ROOT_VARIABLE, str(small_workspace.root))
-    monkeypatch.setenv(access.MANAGE_VARIABLE, "1")
+    monkeypatch.setenv(settings.HOME.variable, str(small_workspace.root))
+    monkeypatch.setenv(settings.MANAGE.variable, "1")
     return small_workspace
 
 
@@ -79,7 +80,7 @@ def test_once_they_are_ranked_the_suspicious_ones_come_first(app: AppTest, home:
 
 
 def test_strangers_may_look_and_not_correct(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(access.MANAGE_VARIABLE)
+    monkeypatch.delenv(settings.MANAGE.variable)
     shown(app)
     assert "labels are corrected where it was made" in app.info[0].value
     assert not [button for button in app.button if button.key and button.key.startswith("key_")]

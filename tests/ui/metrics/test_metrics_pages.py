@@ -12,8 +12,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from fashion16 import jobs
-from fashion16.collections.layout import DEFAULT_COLLECTION, ROOT_VARIABLE
+from fashion16 import jobs, settings
+from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import BusyError
 from fashion16.files import locks
@@ -22,7 +22,6 @@ from fashion16.training.runs import Progress, Run, runs_in
 from tests.conftest import REPOSITORY
 from tests.training_runs import ENCODER, FIRST, HISTORY, RESULT, SECOND, category_settings, own_runs, write_run
 from ui.metrics import train_buttons, training
-from ui.shared import access
 
 ENTRY = REPOSITORY / "streamlit_app.py"
 NAME = DEFAULT_COLLECTION
@@ -30,8 +29,8 @@ NAME = DEFAULT_COLLECTION
 
 @pytest.fixture
 def home(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setenv(ROOT_VARIABLE, str(small_workspace.root))
-    monkeypatch.setenv(access.MANAGE_VARIABLE, "1")
+    monkeypatch.setenv(settings.HOME.variable, str(small_workspace.root))
+    monkeypatch.setenv(settings.MANAGE.variable, "1")
     return own_runs(small_workspace.root)
 
 
@@ -243,7 +242,7 @@ def test_the_encoder_is_trained_once_its_photos_are_there(
 def test_strangers_may_look_and_start_nothing(app: AppTest, home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     two_runs(home)
     write_run(home, ENCODER, {"epochs": 4}, HISTORY[:2])
-    monkeypatch.delenv(access.MANAGE_VARIABLE)
+    monkeypatch.delenv(settings.MANAGE.variable)
     shown(app)
     assert labels(app).isdisjoint({"Evaluate now", "Start", "Go on", "Stop"})
     assert app.multiselect(key="runs").options == [ENCODER, SECOND, FIRST]

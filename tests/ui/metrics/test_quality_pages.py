@@ -12,7 +12,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16 import settings
 from fashion16.collections.workspace import Workspace
 from fashion16.evaluation import metrics, paper
 from fashion16.explore.map import T_SNE, CollectionMap
@@ -21,15 +21,15 @@ from tests.conftest import REPOSITORY
 from tests.evaluations import NAME, evaluate
 from ui.metrics import map as map_page
 from ui.metrics import mistakes
-from ui.shared import access, selection
+from ui.shared import selection
 
 ENTRY = REPOSITORY / "streamlit_app.py"
 
 
 @pytest.fixture
 def home(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setenv(ROOT_VARIABLE, str(small_workspace.root))
-    monkeypatch.setenv(access.MANAGE_VARIABLE, "1")
+    monkeypatch.setenv(settings.HOME.variable, str(small_workspace.root))
+    monkeypatch.setenv(settings.MANAGE.variable, "1")
     return small_workspace
 
 
@@ -184,7 +184,7 @@ def test_the_map_is_there_at_once_and_the_better_one_after_a_command(app: AppTes
 
 
 def test_strangers_are_told_the_command_and_get_no_button(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(access.MANAGE_VARIABLE)
+    monkeypatch.delenv(settings.MANAGE.variable)
     shown(app, "Map", method="t-SNE")
     assert app.code[0].value == f"fashion16 map {NAME}"
     assert not [button for button in app.button if button.key == "start_map"]

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion16 import jobs
-from fashion16.collections.layout import ROOT_VARIABLE
+from fashion16 import jobs, settings
 from fashion16.collections.workspace import Workspace
 from fashion16.evaluation import report
 from fashion16.files import locks
@@ -37,8 +36,12 @@ def home(small_template: Path, tmp_path: Path) -> Iterator[Workspace]:
         os.killpg(int((folder / "pid").read_text()), signal.SIGKILL)
 
 
+def home_variable(home: Workspace) -> dict[str, str]:
+    return {settings.HOME.variable: str(home.root)}
+
+
 def start(home: Workspace, *arguments: str) -> None:
-    jobs.start(home.collection(JOB).job_folder, ("train", "category-cnn", *arguments), {ROOT_VARIABLE: str(home.root)})
+    jobs.start(home.collection(JOB).job_folder, ("train", "category-cnn", *arguments), home_variable(home))
 
 
 def state(home: Workspace) -> JobState:
@@ -78,7 +81,7 @@ def test_a_training_is_watched_stopped_and_gone_on_with(home: Workspace) -> None
     assert remaining is not None and remaining > 0
     # whoever gives the same command meanwhile is told, and nothing is mixed up
     second = home.collection("second").job_folder
-    jobs.start(second, ("train", "category-cnn", "--epochs", "300"), {ROOT_VARIABLE: str(home.root)})
+    jobs.start(second, ("train", "category-cnn", "--epochs", "300"), home_variable(home))
     wait(lambda: not locks.is_taken(second / "lock"))
     refused = jobs.state(second)
     assert refused is not None
@@ -119,7 +122,9 @@ def test_a_training_that_ends_has_told_all_its_epochs_and_leaves_its_result(home
 
 def test_an_evaluation_tells_its_steps(measurable: Workspace) -> None:
     jobs.start(
-        measurable.collection(JOB).job_folder, ("evaluate", NAME, "--quick"), {ROOT_VARIABLE: str(measurable.root)}
+        measurable.collection(JOB).job_folder,
+        ("evaluate", NAME, "--quick"),
+        home_variable(measurable),
     )
     wait(lambda: not state(measurable).running)
     ended = state(measurable)
