@@ -359,7 +359,7 @@ def test_a_killed_pack_leaves_the_old_one_or_none_and_the_next_one_tidies_up(
         assert PackCard.read(folder / "pack.json").size == 100
     pack(shop.collection(NAME), 100)
     assert [path.name for path in folder.parent.iterdir()] == [NAME]
-    assert unpack(cloned(shop, shop.root.parent / "again"), NAME) == N
+    assert unpack(cloned(shop, shop.root.parent / "again").collection(NAME)) == N
 
 
 def test_a_missing_picture_is_named_and_leaves_the_old_pack(shop: Workspace) -> None:
@@ -832,7 +832,7 @@ def test_unpacking_where_nothing_may_be_written_is_our_own_error(clone: Workspac
 
 def test_a_catalogue_on_a_server_survives_the_host(packed: Workspace, tmp_path: Path, url: str) -> None:
     first = cloned(packed, tmp_path / "first", url)
-    assert unpack(first, NAME) == N
+    assert unpack(first.collection(NAME)) == N
     assert everything(first) == everything(packed)
     with closing(first.open(NAME)) as opened:
         opened.correct(2, "Coat", "bob", 0)
