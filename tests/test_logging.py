@@ -1,4 +1,4 @@
-"""What the program says of its work: nothing until it is asked, then what somebody who runs it for others asks first."""
+"""What the program says of its work: nothing until it is asked, then what those who run it ask first."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion16 import settings
+from fashion16 import logs, settings
 from fashion16.collections import opened as opened_module
 from fashion16.collections.workspace import Workspace
-from fashion16.errors import StaleItemError
+from fashion16.errors import CatalogueError, StaleItemError
+from tests.pictures import photo, tree
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def test_a_refused_correction_is_logged_with_its_reason(
     small_workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     collection = small_workspace.open()
-    item = collection.item(5)
+    item = collection.catalogue.item(5)
     collection.correct(5, "Bag", "ann", item.version)
     with pytest.raises(StaleItemError) as caught:
         collection.correct(5, "Coat", "bob", item.version)
@@ -50,19 +51,44 @@ def test_a_slow_search_is_logged_with_its_steps(
     assert "search" in slow
 
 
-def command(folder: Path, *arguments: str, **environment: str) -> str:
-    """What an import writes to standard error."""
+def written_by_an_import(root: Path, *options: str, **environment: str) -> str:
+    """What an import of one picture and one broken file writes to standard error."""
     done = subprocess.run(
-        [sys.executable, "-m", "fashion16.cli", *arguments, "import", "folder", str(folder), "--into", "shop"],
-        env=os.environ | environment,
+        [sys.executable, "-m", "fashion16.cli", *options, "import", "shop", "--no-index", "--from", str(root / "shop")],
+        env=os.environ | {settings.HOME.variable: str(root / "home"), "COLUMNS": "200"} | environment,
         capture_output=True,
         text=True,
         encoding="utf-8",
         timeout=120,
+        check=True,
     )
-    assert done.returncode == 0, done.stderr
     return done.stderr
 
 
-def test_commands_are_silent_until_they_are_asked(tmp_path: Path) -> None:
-    pass
+def test_a_command_tells_its_steps_only_where_it_is_asked(tmp_path: Path) -> None:
+    tree(tmp_path / "shop", {"Bag/a.png": photo(1), "Bag/b.png": b"no picture"})
+    assert "fashion16." not in written_by_an_import(tmp_path, FASHION16_LOG="warning")
+    told = written_by_an_import(tmp_path, "--verbose")
+    assert "INFO fashion16.collections.importing: import into shop begun: 2 entries of" in told
+    assert "0 added, 1 there already, 1 skipped" in told
+
+
+def test_the_address_of_a_database_is_never_logged_with_its_password(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    workspace = Workspace(tmp_path, "postgresql+psycopg://ann:secret@127.0.0.1:1/nothing")
+    with pytest.raises(CatalogueError) as caught, workspace.collection("shop").catalogue():
+        pass
+    assert "secret" not in caplog.text + str(caught.value)
+
+
+def test_asked_twice_it_writes_each_line_once(capsys: pytest.CaptureFixture[str]) -> None:
+    library = logging.getLogger("fashion16")
+    before, propagate = list(library.handlers), library.propagate
+    try:
+        logs.to_stderr(logging.ERROR)
+        logs.to_stderr(logging.INFO)
+        logging.getLogger("fashion16.collections.importing").info("once")
+        assert capsys.readouterr().err.count("INFO fashion16.collections.importing: once") == 1
+    finally:
+        library.handlers[:], library.propagate = before, propagate
