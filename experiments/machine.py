@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fashion16 import __version__
+from fashion16.machine import cores
 from fashion16.training.fitting import git_commit
 
 LIBRARIES = ("numpy", "faiss-cpu", "scikit-learn")
@@ -17,14 +18,13 @@ LIBRARIES = ("numpy", "faiss-cpu", "scikit-learn")
 
 def computer() -> dict[str, Any]:
     """Its kind: cpu, and the cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     name = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         pass  # not Linux, or a processor without a name
-    return {"cpu": name, "cores": cores}
+    return {"cpu": name, "cores": cores()}
 
 
 def load() -> float | None:

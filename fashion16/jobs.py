@@ -30,6 +30,7 @@ from typing import Any
 from fashion16 import settings
 from fashion16.errors import BusyError, WorkspaceError
 from fashion16.files import locks
+from fashion16.files.atomic import replacing
 from fashion16.text import shown
 
 log = logging.getLogger(__name__)
@@ -169,13 +170,11 @@ class Reporter:
         self._write("result.json", {"exit_status": exit_status, "message": message})
 
     def _write(self, name: str, facts: dict[str, Any]) -> None:
-        if self._folder is None:
+        if self._folder is None or not self._folder.is_dir():
             return
-        partial = self._folder / f".{name}.{os.getpid()}"
         # a page that cannot be told must not stop the work
-        with suppress(OSError):
+        with suppress(WorkspaceError), replacing(self._folder / name, durable=False) as partial:
             partial.write_text(json.dumps(facts), encoding="utf-8")
-            os.replace(partial, self._folder / name)
 
 
 def _read(path: Path, kinds: Mapping[str, type | UnionType]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ Needs OpenCV (requirements-train.txt).
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -56,6 +55,7 @@ from fashion16.collections.workspace import Workspace
 from fashion16.errors import DataError
 from fashion16.evaluation.metrics import SEED
 from fashion16.images import to_network
+from fashion16.machine import cores
 from fashion16.search.encoder import Encoder
 from fashion16.types import Floats, Progress
 
@@ -288,9 +288,8 @@ def _projected(axes: MainAxes, vectors: Floats) -> Floats:
 
 def _in_blocks(work: Callable[[Any], T], pictures: npt.NDArray[Any]) -> Iterator[T]:
     """What `work` makes of each block of pictures (n, …), in order, on all cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # faiss's own threads in each of ours would only be in each other's way
-    with ThreadPoolExecutor(cores, initializer=faiss.omp_set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(cores(), initializer=faiss.omp_set_num_threads, initargs=(1,)) as pool:
         yield from pool.map(work, (pictures[start : start + BLOCK] for start in range(0, len(pictures), BLOCK)))
 
 

@@ -36,6 +36,7 @@ from experiments.synthetic import Ids
 from fashion16.collections.workspace import Workspace
 from fashion16.estimate import Figure
 from fashion16.files.atomic import replacing
+from fashion16.machine import cores
 from fashion16.search.encoder import EncoderCard
 from fashion16.search.index import K
 
@@ -79,11 +80,6 @@ def main(arguments: list[str] | None = None) -> None:
     out = folder if chosen.quick else workspace.root / "docs"
     report.write(document, out)
     print(f"Written: {out / 'peers.md'}, peers.json and pictures")
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def result(

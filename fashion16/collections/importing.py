@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from bisect import bisect
 from collections import deque
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
@@ -33,6 +32,7 @@ from fashion16.collections.pictures import PictureStore
 from fashion16.collections.stored import StoredCollection
 from fashion16.errors import CatalogueError, DamagedDataError, DataError, ImageError, MissingDataError
 from fashion16.files.atomic import replacing
+from fashion16.machine import cores
 from fashion16.sources.clothing import ARCHIVE_URL, UNLABELLED
 from fashion16.sources.fashion_mnist import (
     CATEGORIES,
@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 PROPORTIONS = {"train": 200_000, "validation": 100_000, "test": 25_820}
 SPLIT_SEED = 2019
 # decoding is most of the work, and Pillow decodes without Python's lock; more workers than cores gain nothing
-WORKERS = min(4, os.cpu_count() or 1)
+WORKERS = min(4, cores())
 WAITING = 8 * WORKERS  # pictures read ahead: at most 40 MB each, and mostly a thousandth of that
 # how much is done again at most after a kill; a transaction for each picture would double the time
 BATCH = 500

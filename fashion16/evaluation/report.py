@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from fashion16.evaluation import metrics, speed
 from fashion16.evaluation.metrics import Ids
 from fashion16.evaluation.photos import measure_photos
 from fashion16.files.atomic import replacing
+from fashion16.files.digest import sha256_of
 from fashion16.search.encoder import encode_all
 from fashion16.search.index import CategoryIndex
 from fashion16.sources.clothing import ClothingArchive
@@ -70,7 +70,7 @@ def evaluate(
     """
     say = step or (lambda name: None)
     sizes = QUICK if quick else FULL
-    head_digest = _sha256(stored.head_file)
+    head_digest = sha256_of(stored.head_file)
     opened = Collection.open(stored)
     searcher = opened.searcher
     today = opened.catalogue.labels()
@@ -135,7 +135,7 @@ def evaluate(
         with replacing(stored.predictions_file) as partial:
             predicted.to_parquet(partial, index=False)
         # so that figures and predictions of two evaluations are never taken for one
-        report["predictions_digest"] = _sha256(stored.predictions_file)
+        report["predictions_digest"] = sha256_of(stored.predictions_file)
     plain: dict[str, Any] = json.loads(json.dumps(report, default=_as_json))
     if not quick:
         with replacing(stored.evaluation_file) as partial:
@@ -160,7 +160,7 @@ def predictions(stored: StoredCollection) -> pd.DataFrame | None:
     None where there are none, or those of another evaluation. `confused` picks from them.
     """
     report, path = kept(stored), stored.predictions_file
-    if report is None or not path.is_file() or _sha256(path) != report.get("predictions_digest"):
+    if report is None or not path.is_file() or sha256_of(path) != report.get("predictions_digest"):
         return None
     return pd.read_parquet(path)
 
@@ -195,7 +195,7 @@ def freshness(opened: Collection, report: dict[str, Any]) -> list[str]:
     if "head_digest" not in report or not isinstance(report.get("index_facts"), dict):
         news.append("These figures were measured by an older version of Fashion-16, which measured less.")
     else:
-        if report["head_digest"] != _sha256(opened.stored.head_file):
+        if report["head_digest"] != sha256_of(opened.stored.head_file):
             news.append("The head has been fitted anew since.")
         news += _index_news(report["index_facts"], index_facts(opened.searcher.index))
     revision = report.get("label_revision")
@@ -220,14 +220,6 @@ def _index_news(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
         if not isinstance(before, dict) or any(before.get(name, value) != value for name, value in now[key].items()):
             return ["The index was tuned since."]
     return []
-
-
-def _sha256(path: Path) -> str | None:
-    """Of a file's content; None where it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None
 
 
 def _earlier_photos(stored: StoredCollection, report: dict[str, Any]) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fashion16.evaluation.metrics import Ids
+from fashion16.machine import cores
 from fashion16.search.searcher import Searcher
 from fashion16.types import Pixels, Progress
 
@@ -41,16 +41,10 @@ def measure(
     return {
         **{step: {"median_ms": _rounded(ms, 50), "p95_ms": _rounded(ms, 95)} for step, ms in columns},
         "n": len(ids),
-        "cores": _cores(),
+        "cores": cores(),
         "machine": platform.machine(),
     }
 
 
 def _rounded(milliseconds: np.ndarray[Any, np.dtype[np.float64]], percent: int) -> float:
     return round(float(np.percentile(milliseconds, percent)), 3)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # a container may have fewer than its machine
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -12,13 +12,14 @@ from fashion16.errors import WorkspaceError
 
 
 @contextmanager
-def replacing(path: Path, ending: str = ".partial") -> Iterator[Path]:
+def replacing(path: Path, ending: str = ".partial", durable: bool = True) -> Iterator[Path]:
     """A path beside `path` to write to; when the block ends well, it is flushed to disk and moved over `path`.
 
     When the block fails, what it wrote is removed and `path` is as before.
 
     Args:
         ending: of the path to write to, for a library that goes by it.
+        durable: flush it to disk, which takes a moment; False for what is written often and may be lost.
 
     Raises:
         WorkspaceError: the folder may not be written, or the disk is full.
@@ -31,8 +32,9 @@ def replacing(path: Path, ending: str = ".partial") -> Iterator[Path]:
         partial = Path(name)
         try:
             yield partial
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
+            if durable:
+                with partial.open("rb") as file:
+                    os.fsync(file.fileno())
             partial.chmod(0o644)  # mkstemp's 0600 would hide the file from other users
             os.replace(partial, path)
         finally:

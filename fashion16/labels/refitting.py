@@ -10,7 +10,6 @@ Both heads are measured on the same pictures, which neither was fitted on, by th
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ from fashion16.collections.stored import StoredCollection
 from fashion16.errors import DataError, HeadError, WorkspaceError
 from fashion16.estimate import Figure
 from fashion16.files.atomic import replacing
+from fashion16.files.digest import sha256_of
 from fashion16.search.head import Head
 from fashion16.search.index import CategoryIndex
 from fashion16.search.index_file import read_index, write_index
@@ -112,7 +112,7 @@ def refit(stored: StoredCollection, progress: Progress | None = None) -> Refit:
     with stored.lock():
         digest = stored.card.digest
         # before it is read: should it be replaced in between, the comparison is out of date at once
-        head_sha256 = _sha256(stored.head_file)
+        head_sha256 = sha256_of(stored.head_file)
         present = _present(stored.head_file, digest)
         today, embeddings, _ = encoded(stored, digest, progress)
         candidate = Head.of_collection(
@@ -125,7 +125,7 @@ def refit(stored: StoredCollection, progress: Progress | None = None) -> Refit:
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             encoder_digest=digest,
             head_sha256=head_sha256,
-            candidate_sha256=_sha256(path) or "",
+            candidate_sha256=sha256_of(path) or "",
             **compared,
         )
         # last: without it, or with the one before, the candidate does not count
@@ -271,18 +271,10 @@ def _check_fits(stored: StoredCollection, found: Refit) -> None:
 
 def _still_fits(stored: StoredCollection, found: Refit) -> bool:
     return (
-        _sha256(stored.candidate_head_file) == found.candidate_sha256
-        and _sha256(stored.head_file) == found.head_sha256
+        sha256_of(stored.candidate_head_file) == found.candidate_sha256
+        and sha256_of(stored.head_file) == found.head_sha256
         and stored.card.digest == found.encoder_digest
     )
-
-
-def _sha256(path: Path) -> str | None:
-    """None where there is no such file."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None
 
 
 def _not_written(path: Path, error: OSError) -> WorkspaceError:

@@ -176,10 +176,8 @@ class Run:
 
     def note_progress(self, progress: Progress) -> None:
         """Write down how far the run is, for whoever looks; a folder that cannot be written does not stop it."""
-        partial = self._progress_file.with_name(f".progress.json.{os.getpid()}")
-        with suppress(OSError):
+        with suppress(WorkspaceError), replacing(self._progress_file, durable=False) as partial:
             partial.write_text(json.dumps(asdict(progress)))
-            os.replace(partial, self._progress_file)
 
     def progress(self) -> Progress | None:
         """How far the run is, or was when it was interrupted; None where nothing is known, and when it has ended."""

@@ -16,7 +16,7 @@ from fashion16.errors import Fashion16Error, SearchError
 from fashion16.explore import probing
 from fashion16.search.index import CategoryIndex
 from ui.explorer import probing_charts
-from ui.shared import access, csv, text
+from ui.shared import access, csv, messages, text
 
 SAMPLE = 200  # queries
 KEPT = 200  # curves, for all sessions
@@ -69,8 +69,7 @@ def show(collection: Collection, category: str) -> None:
 def _both(collection: Collection, category: str) -> None:
     if st.session_state.pop("retuned", False):
         st.rerun()  # the whole page, for the index is another one now
-    if said := st.session_state.pop("curve_said", None):
-        (st.error if said[1] else st.success)(said[0], icon=":material/info:")
+    messages.show("recall_curves")
     for column, curve in zip(st.columns(2, gap="medium"), (PROBES, BITS), strict=True):
         with column:
             _one(collection, category, curve)
@@ -179,10 +178,10 @@ def _make_default(collection: Collection, category: str, name: str, number: int)
         else:
             indexing.retune(collection, n_bits=number)
             done = f"Codes have {number:,} bits from now on, in all categories."
-        st.session_state.curve_said = (text.plain(done), False)
+        messages.keep("recall_curves", done, "done")
         st.session_state.retuned = True
     except Fashion16Error as error:
-        st.session_state.curve_said = (text.plain(str(error)), True)
+        messages.keep("recall_curves", str(error), "problem")
 
 
 def _identity(collection: Collection, category: str, curve: _Curve) -> tuple[object, ...]:

@@ -18,7 +18,7 @@ from fashion16.search.hyperplanes import MAX_KEY_BITS
 from fashion16.search.index import N_BITS, SEED
 from fashion16.search.partition import AUTOMATIC, Partition, Tuning, key_bits_for
 from ui.explorer import bucket_charts, categories
-from ui.shared import access, cards, text
+from ui.shared import access, cards, messages, text
 
 CODE_BITS = (16, 32, 64, 128, 256, 512, 1024)
 MOST_SEEDS = 4_000
@@ -39,8 +39,7 @@ def show(collection: Collection) -> None:
     """Sliders, today's figures beside those of the sliders, both curves, and the buttons that change the index."""
     if st.session_state.pop("index_rebuilt", False):
         st.rerun()  # the whole page, for it opens the new index
-    if said := st.session_state.pop("rebuilt_said", None):
-        (st.error if said[1] else st.success)(said[0], icon=":material/info:")
+    messages.show("what_if")
     name = categories.choose(collection)
     index = collection.searcher.index
     partition = index.partitions[name]
@@ -201,11 +200,11 @@ def _rebuild(collection: Collection, name: str, today: Settings, wanted: Setting
         with st.spinner("Hashing all pictures anew", show_time=True):
             indexing.retune(collection, chosen.n_bits, chosen.seed, {name: tuning})
     except Fashion16Error as error:
-        st.session_state.rebuilt_said = (text.plain(str(error)), True)
+        messages.keep("what_if", str(error), "problem")
         return
     for key in categories.OF_A_CATEGORY:
         st.session_state.pop(key, None)
-    st.session_state.rebuilt_said = ("The index is rebuilt, and searches use it from now on.", False)
+    messages.keep("what_if", "The index is rebuilt, and searches use it from now on.", "done")
     st.session_state.index_rebuilt = True
 
 

@@ -15,7 +15,7 @@ from fashion16.collections.opened import Collection
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import Fashion16Error
 from fashion16.search.head import LEARNABLE
-from ui.shared import access, text
+from ui.shared import access, messages, text
 from ui.shared.jobs import start
 
 UPLOAD_MB = 1000  # a ZIP is held in memory while it comes
@@ -76,8 +76,7 @@ def _add() -> None:
         st.text_input("Column of files", key="new_file_column", placeholder="file")
         st.text_input("Column of labels", key="new_label_column", placeholder="label")
     st.button("Import", type="primary", icon=":material/upload:", key="new_start", on_click=_start_import)
-    if problem := st.session_state.pop("new_problem", ""):
-        st.error(problem, icon=":material/error:")
+    messages.show("new_collection")
 
 
 def _start_import() -> None:
@@ -99,7 +98,7 @@ def _start_import() -> None:
         ]
         start(folder, ["import", name, "--from", str(source), *options])
     except Fashion16Error as error:
-        st.session_state.new_problem = str(error)
+        messages.keep("new_collection", str(error), "problem")
     else:
         st.session_state.new_name, st.session_state.new_path = "", ""
 
@@ -126,8 +125,7 @@ def _rename(name: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("New name", key="renamed", max_chars=40)
         st.button("Rename", icon=":material/edit:", key="rename", on_click=_do_rename, args=(name,))
-    if problem := st.session_state.pop("shelf_problem", ""):
-        st.error(problem, icon=":material/error:")
+    messages.show("collection")
 
 
 def _do_rename(name: str) -> None:
@@ -135,7 +133,7 @@ def _do_rename(name: str) -> None:
     try:
         holdings.rename(Workspace().collection(name), new)
     except Fashion16Error as error:
-        st.session_state.shelf_problem = str(error)
+        messages.keep("collection", str(error), "problem")
     else:
         st.session_state.renamed, st.session_state.open_next = "", new
 
@@ -150,12 +148,13 @@ def _remove(name: str) -> None:
 
 def _do_remove(name: str) -> None:
     if st.session_state.remove_name.strip() != name:
-        st.session_state.shelf_problem = f"Nothing was removed: that is not the name. Write {name} to remove it."
+        words = f"Nothing was removed: that is not the name. Write {name} to remove it."
+        messages.keep("collection", words, "problem")
         return
     try:
         holdings.remove(Workspace().collection(name))
     except Fashion16Error as error:
-        st.session_state.shelf_problem = str(error)
+        messages.keep("collection", str(error), "problem")
     else:
         st.session_state.remove_tick, st.session_state.remove_name = False, ""
         st.toast(f"{name} is removed", icon=":material/delete:")

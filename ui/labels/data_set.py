@@ -14,7 +14,7 @@ from fashion16.collections.opened import Collection
 from fashion16.errors import Fashion16Error
 from fashion16.labels import correction_import, exports, refitting, write_back
 from fashion16.labels.refitting import Measured, Refit
-from ui.shared import access, jobs, text
+from ui.shared import access, jobs, messages, text
 
 EXPORTS: dict[str, tuple[str, Callable[[Catalogue, Path], int]]] = {
     "Corrections, CSV": ("corrections.csv", exports.corrections_csv),
@@ -28,8 +28,7 @@ EXPORTS: dict[str, tuple[str, Callable[[Catalogue, Path], int]]] = {
 def show(collection: Collection) -> None:
     """Each place that a fix goes to, with what there is to do."""
     jobs.news(collection.name)
-    if said := st.session_state.pop("data_said", None):
-        (st.error if said[1] else st.success)(said[0], icon=":material/info:")
+    messages.show("data_set")
     left, right = st.columns(2, gap="medium")
     with left:
         _index(collection)
@@ -146,9 +145,9 @@ def _put_in(collection: Collection) -> None:
 def _do(action: Callable[..., str], *arguments: object) -> None:
     """Do something and keep what there is to say about it (a callback)."""
     try:
-        st.session_state.data_said = (text.plain(action(*arguments)).replace("\n", "  \n"), False)
+        messages.keep("data_set", action(*arguments), "done")
     except Fashion16Error as error:
-        st.session_state.data_said = (text.plain(str(error)), True)
+        messages.keep("data_set", str(error), "problem")
 
 
 def _write_index(collection: Collection) -> str:

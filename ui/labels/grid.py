@@ -12,7 +12,7 @@ from fashion16.labels.issues import LabelIssues
 from fashion16.search.searcher import NEAR_DUPLICATE
 from ui.labels import history
 from ui.labels.queue import Choice, Ids
-from ui.shared import access, pictures, text
+from ui.shared import access, messages, pictures, text
 
 PAGE = 24
 QUEUE, SAME, BUCKET, NEAR, TWINS = "This queue", "Same labels", "Same bucket", "Neighbours", "Near-duplicates"
@@ -68,8 +68,7 @@ def _actions(collection: Collection, shown: list[Item]) -> None:
                 args=(collection, [(item.id, item.version) for item in ticked], name),
             )
         st.button("Undo", key="bulk_undo", on_click=_undo, args=(collection,))
-    if said := st.session_state.pop("grid_said", ""):
-        st.info(said, icon=":material/info:")
+    messages.show("grid")
 
 
 def _together(collection: Collection, issues: LabelIssues | None, queue: Ids, item_id: int, which: str) -> Ids:
@@ -113,18 +112,19 @@ def _do(collection: Collection, seen: list[tuple[int, int]], what: str) -> None:
     try:
         done = collection.decide_all([Change(i, version, label, status) for i, version in seen], access.name())
     except Fashion16Error as error:
-        st.session_state.grid_said = text.plain(str(error))
+        messages.keep("grid", str(error), "problem")
         return
     words = f"{len(done.corrections):,} pictures decided. Undo takes all of them back."
     for conflict in done.conflicts[:5]:
         now = "gone" if conflict.now is None else f"“{text.label(conflict.now)}”"
         who = conflict.changed_by or "somebody"
         words += f" Picture {conflict.wanted.item_id} was changed by {who} meanwhile: it is {now}."
-    st.session_state.grid_said = text.plain(words)
+    messages.keep("grid", words)
     for item_id, _ in seen:
         st.session_state[_tick(item_id)] = False
 
 
 def _undo(collection: Collection) -> None:
     """Take back the person's last decision or batch (a callback)."""
-    st.session_state.grid_said, _ = history.take_back_last(collection)
+    said, _ = history.take_back_last(collection)
+    messages.keep("grid", said)

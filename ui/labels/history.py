@@ -8,7 +8,7 @@ import streamlit as st
 from fashion16.catalogue.rows import Correction
 from fashion16.collections.opened import Collection
 from fashion16.errors import Fashion16Error, StaleItemError
-from ui.shared import access, text
+from ui.shared import access, messages
 
 ANYBODY, ANYTHING = "Everybody", "Everything"
 ACTIONS = ("label", "keep", "exclude", "include", "rename", "undo")
@@ -73,8 +73,7 @@ def show(collection: Collection) -> None:
             st.button("Newest", key="trail_newest", on_click=_page, args=(None,))
         if len(rows) == PAGE:
             st.button("Older", key="trail_older", on_click=_page, args=(rows[-1].id,))
-    if said := st.session_state.pop("trail_said", ""):
-        st.info(said, icon=":material/info:")
+    messages.show("history")
 
 
 def take_back_last(collection: Collection) -> tuple[str, int | None]:
@@ -98,17 +97,17 @@ def take_back_last(collection: Collection) -> tuple[str, int | None]:
             return said + stay, last.item_id
     except Fashion16Error as error:
         problem = str(error)
-    return text.plain(problem) or "There is nothing of yours left to take back.", None
+    return problem or "There is nothing of yours left to take back.", None
 
 
 def _undo(collection: Collection, correction_id: int) -> None:
     try:
         done = collection.undo(correction_id, access.name())
     except Fashion16Error as error:
-        st.session_state.trail_said = text.plain(str(error))
+        messages.keep("history", str(error), "problem")
     else:
         late = f" {len(done.conflicts):,} were changed since, and stay." if done.conflicts else ""
-        st.session_state.trail_said = f"{len(done.corrections):,} decisions were taken back.{late}"
+        messages.keep("history", f"{len(done.corrections):,} decisions were taken back.{late}")
 
 
 def _page(before: int | None) -> None:

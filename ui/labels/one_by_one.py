@@ -15,7 +15,7 @@ from fashion16.errors import Fashion16Error, StaleItemError
 from fashion16.labels.issues import LabelIssues
 from ui.labels import history
 from ui.labels.queue import UNDECIDED, Choice, Ids
-from ui.shared import access, pictures
+from ui.shared import access, messages, pictures
 from ui.shared import text as text_module
 
 DIGITS = "1234567890"
@@ -47,7 +47,7 @@ def show(collection: Collection, issues: LabelIssues | None, queue: Ids, choice:
             st.image(_picture(collection, item), width="stretch", alt=f"Picture {item.id}, labelled {name}")
         _about(item, facts)
     with right:
-        _message()
+        messages.show("one_by_one")  # what the last key did, or why it did nothing
         _moves(collection, queue, item, facts.suggested, test_too)
         _labels(collection, item, test_too)
         _neighbours(collection, facts)
@@ -134,13 +134,6 @@ def _about(item: Item, facts: _Facts) -> None:
     if facts.twin >= 0:
         st.caption(f":material/content_copy: Picture {facts.twin} is nearly the same, and carries another label.")
     st.caption(text_module.plain(item.source[:200]))
-
-
-def _message() -> None:
-    """What the last key did, or why it did nothing."""
-    text, kind = st.session_state.pop("said", ("", ""))
-    if text:
-        (st.warning if kind == "problem" else st.info)(text, icon=":material/info:")
 
 
 def _moves(collection: Collection, queue: Ids, item: Item | None, suggested: str, test_too: bool) -> None:
@@ -247,19 +240,19 @@ def _decide(collection: Collection, item_id: int, version: int, verb: str, label
         # the same key twice before the page was drawn anew is no conflict
         if error.changed_by != who:
             wanted = f" You chose “{label}”." if label else ""
-            st.session_state.said = (text_module.plain(f"{error}{wanted}"), "problem")
+            messages.keep("one_by_one", f"{error}{wanted}", "warning")
             st.session_state.back_to = item_id
     except Fashion16Error as error:
-        st.session_state.said = (text_module.plain(str(error)), "problem")
+        messages.keep("one_by_one", str(error), "warning")
     else:
-        st.session_state.said = (f"{text_module.plain(history.words(row))} · Z takes it back", "done")
+        messages.keep("one_by_one", f"{history.words(row)} · Z takes it back")
         st.session_state.at += 1
 
 
 def _undo(collection: Collection, queue: Ids) -> None:
     """Take back the last decision of this person, or the last batch, and show it (a callback)."""
     said, item_id = history.take_back_last(collection)
-    st.session_state.said = (said, "problem" if item_id is None else "done")
+    messages.keep("one_by_one", said, "warning" if item_id is None else "note")
     if item_id is not None:
         _go_to(queue, item_id)
 

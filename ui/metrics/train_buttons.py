@@ -14,7 +14,7 @@ from fashion16.training import category_training, encoder_training
 from fashion16.training.category_training import CategorySettings
 from fashion16.training.encoder_training import EncoderSettings
 from fashion16.training.runs import Run
-from ui.shared import access
+from ui.shared import access, messages
 from ui.shared.jobs import begin, running, start_button
 
 CNN, ENCODER = "Category network", "Encoder"
@@ -91,8 +91,7 @@ def _train(collection: Collection) -> None:
         st.button(
             "Start", type="primary", icon=":material/play_arrow:", key="train", on_click=_begin, args=(collection.name,)
         )
-        if problem := st.session_state.pop("train_problem", ""):
-            st.error(problem, icon=":material/error:")
+        messages.show("train")
 
 
 def _choose_cnn() -> None:
@@ -122,11 +121,9 @@ def _begin(name: str) -> None:
     for key, needed in (("train_photos", True), ("train_split", False)):
         path = Path(str(chosen.get(key, "")).strip()).expanduser()
         if (needed or path != Path()) and not path.is_file():
-            chosen.train_problem = (
-                "Name the ZIP file of the public clothing dataset."
-                if path == Path()
-                else f"There is no file at {path}."
-            )
+            missing = f"There is no file at {path}."
+            wanted = "Name the ZIP file of the public clothing dataset."
+            messages.keep("train", wanted if path == Path() else missing, "problem")
             return
     begin(name, ["train", "encoder", *_photos(), "--epochs", str(chosen.train_encoder_epochs)])
     chosen.train_now = False

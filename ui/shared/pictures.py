@@ -35,16 +35,22 @@ def cell(pictures: Sequence[str], words: str, below: str, link: str) -> str:
     return f'<a href="{link}" target="_self" title="{words}"><div>{images}</div><span>{html.escape(below)}</span></a>'
 
 
-def grid(cells: Sequence[str], name: str, width: int) -> None:
-    """Cells in as many columns of at least so many pixels as there is room for."""
-    style = (
-        f"<style>.g_{name}{{display:grid;grid-template-columns:repeat(auto-fill,minmax({width}px,1fr));gap:12px}}"
-        f".g_{name} a{{color:inherit;text-decoration:none;font-size:.75rem;min-width:0}}"
-        f".g_{name} a>div{{display:flex;gap:2px}}"
-        f".g_{name} img{{flex:1;min-width:0;width:100%;aspect-ratio:1;object-fit:contain;border-radius:6px}}"
-        f".g_{name} span{{display:block;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}}</style>"
+def grid(cells: Sequence[str], name: str, width: int, gap: int = 12, style: str = "", attributes: str = "") -> None:
+    """Cells in as many columns of at least `width` pixels as fit; what is below a picture stays on one line.
+
+    Args:
+        name: the CSS class of the grid, its own within the page.
+        style: more rules for what is in the grid, which `&` names.
+    """
+    common = (
+        f"&{{display:grid;grid-template-columns:repeat(auto-fill,minmax({width}px,1fr));gap:{gap}px}}"
+        "& a{color:inherit;text-decoration:none;font-size:.75rem;min-width:0}"
+        "& img{width:100%;min-width:0;aspect-ratio:1;object-fit:contain;display:block;border-radius:6px}"
+        "& a>div{display:flex;gap:2px}& a>div>img{flex:1}"
+        "& span{display:block;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}"
     )
-    st.html(f'{style}<div class="g_{name}">{"".join(cells)}</div>')
+    rules = (common + style).replace("&", f".{name}")
+    st.html(f'<style>{rules}</style><div class="{name}" {attributes}>{"".join(cells)}</div>')
 
 
 def few(collection: Collection, ids: Sequence[int], key: str, most: int = 24) -> None:
@@ -62,13 +68,7 @@ def few(collection: Collection, ids: Sequence[int], key: str, most: int = 24) ->
             f'<a href="{link}" target="_self" title="Search with this {words}">'
             f'<img src="{collection.thumbnail(item, 96)}" alt="{words}"><span>{html.escape(label(item))}</span></a>'
         )
-    style = (
-        "<style>.few{display:grid;grid-template-columns:repeat(auto-fill,minmax(76px,1fr));gap:8px}"
-        ".few a{color:inherit;text-decoration:none;font-size:.75rem;min-width:0}"
-        ".few img{width:100%;aspect-ratio:1;object-fit:contain;display:block;border-radius:6px}"
-        ".few span{display:block;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}</style>"
-    )
-    st.html(f'{style}<div class="few" data-few="{html.escape(key, quote=True)}">{"".join(cells)}</div>')
+    grid(cells, "few", 76, 8, attributes=f'data-few="{html.escape(key, quote=True)}"')
     if len(ids) > most:
         st.caption(f"{most} of {len(ids):,} shown.")
 
@@ -96,10 +96,5 @@ def wall(collection: Collection, n: int) -> None:
         cells.append(
             f'<a href="{link}" target="_self" title="Search with this {words}"><img src="{source}" alt="{words}"></a>'
         )
-    style = (
-        "<style>.wall{display:grid;grid-template-columns:repeat(auto-fill,minmax(72px,1fr));gap:6px}"
-        ".wall img{width:100%;aspect-ratio:1;object-fit:cover;display:block;border-radius:6px;"
-        "transition:transform .12s}"
-        ".wall a:hover img,.wall a:focus img{transform:scale(1.08)}</style>"
-    )
-    st.html(f'{style}<div class="wall">{"".join(cells)}</div>')
+    style = "& img{object-fit:cover;transition:transform .12s}& a:hover img,& a:focus img{transform:scale(1.08)}"
+    grid(cells, "wall", 72, 6, style)

@@ -75,7 +75,7 @@ def test_a_link_follows_a_picture_from_its_code_to_the_bucket_of_a_neighbour(pag
     expect(chart(page, "bit_strip").locator(".heatmaplayer image")).to_have_count(1, timeout=WAIT)
     own = page.get_by_text(re.compile(r"^Its bucket: [01]{3}$"))
     expect(own).to_be_visible(timeout=WAIT)
-    true = page.locator(".g_true a")
+    true = page.locator(".true a")
     expect(true).to_have_count(20, timeout=WAIT)
     title = true.first.get_attribute("title") or ""
     found = re.search(r"bucket ([01]{3}), found by probe (\d)", title)
@@ -128,7 +128,7 @@ def test_a_planted_near_duplicate_leads_to_correct_labels_with_exactly_the_pairs
     page: Page, server: Server, planted: tuple[Workspace, set[int], int]
 ) -> None:
     begin(page, server, "view=Health&category=Bag")
-    pairs = page.locator(".g_pairs a")
+    pairs = page.locator(".pairs a")
     expect(pairs.first).to_be_visible(timeout=WAIT)
     titles = [pair.get_attribute("title") or "" for pair in pairs.all()]
     one, other = sorted(planted[1])
@@ -144,7 +144,7 @@ def test_a_planted_foreign_neighbour_is_found_and_sent(
 ) -> None:
     begin(page, server, "view=Health&category=Trouser")
     page.locator(".st-key-check_foreign button").first.click()
-    boot = page.locator(f'.g_foreign a[title^="Picture {planted[2]}, labelled Trouser"]')
+    boot = page.locator(f'.foreign a[title^="Picture {planted[2]}, labelled Trouser"]')
     expect(boot).to_be_visible(timeout=WAIT)
     expect(boot).to_contain_text("Trouser → Ankle boot")
     page.locator(".st-key-send_foreign button").first.click()
@@ -161,5 +161,5 @@ def test_a_planted_foreign_neighbour_is_found_and_sent(
 )
 def test_on_a_phone_nothing_sticks_out(phone: Page, server: Server, query: str, last: str) -> None:
     begin(phone, server, query)
-    expect(phone.locator(f".st-key-{last}" if "_" in last else ".g_begin a").last).to_be_visible(timeout=WAIT)
+    expect(phone.locator(f".st-key-{last}" if "_" in last else ".begin a").last).to_be_visible(timeout=WAIT)
     assert fits(phone)
