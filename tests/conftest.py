@@ -64,6 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="repeat kills ten times as often, as `make test-all` does")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One process runs all tests of the browser, which mostly wait, and others whole files, the longest first."""
     place = {name: at for at, name in enumerate(FIRST)}
