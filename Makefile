@@ -31,10 +31,10 @@ app: $(VENV)/.run
 	FASHION16_MANAGE=$${FASHION16_MANAGE-local} $(BIN)/streamlit run streamlit_app.py $(if $(PORT),--server.port $(PORT))
 
 test: $(VENV)/.dev browser
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder
 
 test-all: $(VENV)/.dev browser
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder --all
+	$(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder --all
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
