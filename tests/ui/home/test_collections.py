@@ -21,6 +21,7 @@ from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.packing import pack
 from fashion16.collections.workspace import Workspace
 from tests.conftest import REPOSITORY
+from tests.reading import as_read
 from ui.home import collections
 from ui.shared import access
 
@@ -154,7 +155,7 @@ def test_what_cannot_be_imported_gets_a_sentence(
     app.text_input(key="new_path").set_value(path)
     app.button(key="new_start").click().run()
     assert not app.exception
-    assert sentence in app.error[0].value
+    assert sentence in as_read(app.error[0])
     assert manage.names(home) == [DEFAULT_COLLECTION, "shop"]
 
 

@@ -20,6 +20,7 @@ from fashion16.files import locks
 from fashion16.training.encoder_training import EncoderSettings
 from fashion16.training.runs import Progress, Run, runs_in
 from tests.conftest import REPOSITORY
+from tests.reading import as_read
 from tests.training_runs import ENCODER, FIRST, HISTORY, RESULT, SECOND, category_settings, own_runs, write_run
 from ui.metrics import train_buttons, training
 
@@ -229,10 +230,10 @@ def test_the_encoder_is_trained_once_its_photos_are_there(
     shown(app)
     app.segmented_control(key="train_kind").set_value(train_buttons.ENCODER).run()
     app.button(key="train").click().run()
-    assert app.error[0].value == "Name the ZIP file of the public clothing dataset."
+    assert as_read(app.error[0]) == "Name the ZIP file of the public clothing dataset."
     app.text_input(key="train_photos").set_value(str(tmp_path / "photos.zip"))
     app.button(key="train").click().run()
-    assert app.error[0].value == f"There is no file at {tmp_path / 'photos.zip'}."
+    assert as_read(app.error[0]) == f"There is no file at {tmp_path / 'photos.zip'}."
     (tmp_path / "photos.zip").touch()
     app.button(key="train").click().run()
     assert not app.error
