@@ -27,7 +27,7 @@ def home(collection: Collection) -> None:
 
 name = frame.frame("Home")
 st.title("Fashion‑16", anchor=False)
-st.markdown("Show a garment, and see the twenty most similar ones of its kind.")
+st.markdown("Upload a photo of a garment and find the 20 most similar ones.")
 jobs.news()
 if collection := frame.opened_or_said(name):
     home(collection)

@@ -1,1 +1,1 @@
-"""What the README says of speed, memory and quality, measured anew."""
+"""Measures what the documentation says of speed, memory and quality."""

@@ -162,7 +162,7 @@ class StaleItemError(CatalogueError):
         excluded = "" if current_status == "active" else f" and it is {current_status}"
         super().__init__(
             f"Item {item_id} was changed by {changed_by or 'somebody else'} in the meantime: {label}{excluded}. "
-            "Look at it again and decide anew."
+            "Look at it again, then decide."
         )
         self.item_id, self.current_label, self.current_status = item_id, current_label, current_status
         self.current_version, self.changed_by, self.changed_at = current_version, changed_by, changed_at

@@ -115,7 +115,7 @@ def read_picture(data: bytes) -> DecodedPicture:
 
 
 def check_size(n_bytes: int) -> None:
-    """Refuse a file of so many bytes before it is read into memory.
+    """Refuse a file of `n_bytes` before it is read into memory.
 
     Raises:
         PictureTooLargeError: it is larger than any picture needs to be.
@@ -162,7 +162,7 @@ def encode_jpeg(photo: Pixels, side: int) -> bytes:
 def encode_thumbnail(photo: Pixels, side: int) -> bytes:
     """`photo` no larger than `side`: as a JPEG, or without loss as a PNG where it has at most 64 pixels a side.
 
-    A small picture's every pixel is seen by the network, and as a PNG it takes no more room.
+    A small picture's every pixel is seen by the network, and as a PNG it takes no more space.
     """
     picture = Image.fromarray(photo)
     lossless = max(picture.size) <= LOSSLESS_SIDE
@@ -193,7 +193,7 @@ def to_data_uri(jpeg: bytes) -> str:
 
 
 def _upright_rgb(picture: Image.Image) -> Image.Image:
-    # not ImageOps.exif_transpose: it also writes the EXIF data anew, and fails where they are odd
+    # not ImageOps.exif_transpose: it also rewrites the EXIF data, and fails where they are odd
     turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
     upright = picture if turn is None else picture.transpose(turn)
     if upright.mode.startswith("I") or upright.mode == "F":

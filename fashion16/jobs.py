@@ -172,7 +172,7 @@ class Reporter:
     def _write(self, name: str, facts: dict[str, Any]) -> None:
         if self._folder is None or not self._folder.is_dir():
             return
-        # a page that cannot be told must not stop the work
+        # a page that cannot be reached must not stop the work
         with suppress(WorkspaceError), replacing(self._folder / name, durable=False) as partial:
             partial.write_text(json.dumps(facts), encoding="utf-8")
 

@@ -23,7 +23,7 @@ def to_stderr(level: int) -> None:
 
 
 class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
-    """Ours, told from those that others have set."""
+    """Our handler, distinguished from those that others have set."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)

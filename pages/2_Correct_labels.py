@@ -30,7 +30,7 @@ try:
         choice = queue.choose(collection, issues)
         ids = queue.kept(collection, issues, choice)
         shown = grid.show if view == GRID else one_by_one.show
-        # one key draws this part anew, and nothing else
+        # a key redraws this part, and nothing else
         st.fragment(shown)(collection, issues, ids, choice)
 except Fashion16Error as error:
     st.error(str(error), icon=":material/error:")

@@ -24,7 +24,7 @@ view = st.segmented_control(
 )  # fmt: skip
 try:
     if view == categories.BUCKETS:
-        # a click draws this part anew, and nothing else
+        # a click redraws this part, and nothing else
         st.fragment(buckets.show)(collection)
     elif view == WHAT_IF:
         st.fragment(what_if.show)(collection)

@@ -64,7 +64,7 @@ def stop_job(page: Page) -> None:
 def darkest_part(text: Locator) -> int:
     """The smallest of red, green and blue of a text on a chart.
 
-    A chart that is being drawn anew throws its texts away, and one that was thrown away has no colour.
+    A chart that is being redrawn throws its texts away, and one that was thrown away has no colour.
     """
     expect(text).to_have_css("fill", re.compile(r"\d"), timeout=WAIT)
     fill = ""

@@ -90,7 +90,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups:
 
 @pytest.fixture(scope="session")
 def repeated(pytestconfig: pytest.Config) -> Callable[[int], int]:
-    """How often to do what --all does so many times: a tenth of it, without --all."""
+    """How often to repeat a step: the given number of times with --all, else a tenth of it."""
     everything = bool(pytestconfig.getoption("--all"))
     return lambda times: times if everything else -(-times // 10)
 
@@ -195,7 +195,7 @@ def vgg16_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def make(folder: Path) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        import keras  # here, because its import takes seconds and only two rooms' tests need it
+        import keras  # here, because its import takes seconds and only two modules' tests need it
 
         keras.utils.set_random_seed(16)
         keras.applications.VGG16(weights=None, include_top=False).save_weights(folder / "vgg16.weights.h5")

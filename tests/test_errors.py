@@ -77,15 +77,14 @@ def test_missing_data_lists_what_was_tried_a_line_each() -> None:
 
 def test_a_stale_item_names_the_label_it_has_now() -> None:
     assert str(errors.StaleItemError(7, "Dress")) == (
-        "Item 7 was changed by somebody else in the meantime: its label is now “Dress”. "
-        "Look at it again and decide anew."
+        "Item 7 was changed by somebody else in the meantime: its label is now “Dress”. Look at it again, then decide."
     )
 
 
 def test_a_stale_item_names_who_was_faster_and_that_it_is_excluded() -> None:
     assert str(errors.StaleItemError(7, None, "excluded", 3, "bob", "2026-11-27T12:00:00.000+00:00")) == (
         "Item 7 was changed by bob in the meantime: it has no label now and it is excluded. "
-        "Look at it again and decide anew."
+        "Look at it again, then decide."
     )
 
 

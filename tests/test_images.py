@@ -412,7 +412,7 @@ def test_the_network_s_input_always_has_its_shape(side: int, size: tuple[int, in
 
 
 def test_the_network_s_input_is_the_one_the_index_was_made_with() -> None:
-    # a change here makes every stored embedding a stranger to new queries: embed anew when it is meant
+    # a change here makes every stored embedding incomparable with new queries: embed again when it is meant
     y, x = np.mgrid[0:4, 0:6]
     photo = np.stack([40 * x, 60 * y, (x * y * 17) % 256], axis=2).astype(np.uint8)
     assert np.array_equal(to_network(photo, 6), GOLDEN)

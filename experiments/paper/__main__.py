@@ -15,7 +15,7 @@ from fashion16.collections.workspace import Workspace
 
 def reproduce(
     quick: Annotated[bool, typer.Option("--quick", help="On small samples, in minutes; docs/ is left alone.")] = False,
-    train: Annotated[bool, typer.Option("--train", help="Train the category network anew first.")] = False,
+    train: Annotated[bool, typer.Option("--train", help="Train the category network again first.")] = False,
 ) -> None:
     """Run the paper's experiments on Fashion-MNIST and write docs/reproduction.md; interrupted, it goes on.
 

@@ -3,7 +3,7 @@
 SIFT: Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004. HOG: Dalal & Triggs, "Histograms of
 oriented gradients for human detection", CVPR 2005.
 
-Needs OpenCV (requirements-train.txt). The app serves a network, and never imports this room.
+Needs OpenCV (requirements-train.txt). The app serves a network, and never imports this module.
 """
 
 from __future__ import annotations
@@ -263,7 +263,7 @@ def unit(vectors: Floats) -> Floats:
 
 
 def hog(pictures: Pictures, cell: int, directions: int = 9) -> Floats:
-    """Histograms of oriented gradients, (n, d) float32: of cells of so many pixels, normalised in blocks of 2 x 2.
+    """Histograms of oriented gradients, (n, d) float32: of square cells, normalised in blocks of 2 x 2.
 
     Args:
         pictures: (n, h, w), a whole number of cells high and wide.

@@ -23,7 +23,7 @@ DIFFERS = """\
   Fashion-MNIST in ten categories, of which the 10,000 published test pictures are asked about.
 - **Size.** Above 70,000, items are **synthetic**: the embedding of a real training or validation picture and the
   change that a real distortion (turned, cropped, lit otherwise, saved as a poor JPEG) made of another one's embedding.
-  They crowd as real ones do, but there are not so many different garments among them. No query is among them, nor a
+  They crowd as real ones do, but there are fewer different garments among them. No query is among them, nor a
   copy of it.
 - **Network.** The paper's classifier is trained on its pictures. Here two networks are: the category network
   (table 1 alone), and a VGG-16 with an embedding of 256 values, 8-bit weights and a softmax head, which does
@@ -322,7 +322,7 @@ def _steps(report: Report) -> str:
     memory = "" if peak is None else f" The process that wrote this page had {peak / 2**30:.1f} GB of memory at most."
     return _table(("step", "seconds", "measured at"), [*rows, ("all", f"{total:,.0f}", "")]) + (
         f"\n\nAgain: `make reproduce`; in minutes, on small samples: `make reproduce QUICK=1`. A step that "
-        f"was measured on the same is not run again: remove `data/reproduction/` to measure all anew.{memory}"
+        f"was measured on the same is not run again: remove `data/reproduction/` to measure everything again.{memory}"
     )
 
 

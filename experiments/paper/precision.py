@@ -38,7 +38,7 @@ class Pictures:
         return Pictures(self.ids[rows], self.embeddings[rows], self.labels[rows])
 
     def some(self, most: int, seed: int = SEED) -> Pictures:
-        """At most so many of them, drawn at random."""
+        """At most `most` of them, drawn at random."""
         drawn = np.random.default_rng(seed).choice(len(self), min(most, len(self)), replace=False)
         return self.of(np.sort(drawn))
 
@@ -53,7 +53,7 @@ def classification_precision(
     """The paper's m/k, pictures classified rightly among those classified: of all pictures, and of random samples.
 
     Returns:
-        all: a figure with Wilson's interval. samples: the mean over samples of so many pictures, each drawn without
+        all: a figure with Wilson's interval. samples: the mean over samples of pictures, each drawn without
         repeating one, and the interval in which 95 % of them lie.
     """
     hits = head.predict(test.embeddings) == test.labels

@@ -51,7 +51,7 @@ from fashion16.training.category_training import CategorySettings
 from fashion16.training.data import labelled_pictures
 from fashion16.types import Floats, Progress
 
-VERSION = 1  # of the experiments: what another one found is measured anew
+VERSION = 1  # of the experiments: what another version found is measured again
 SEED = metrics.SEED
 
 

@@ -37,7 +37,7 @@ class Gallery:
     Attributes:
         index: holds all of it.
         ids, labels: (n,), in ascending order of id.
-        blocks: makes the embeddings and labels anew, in the same order, block by block.
+        blocks: yields the embeddings and labels again, in the same order, block by block.
     """
 
     index: CategoryIndex

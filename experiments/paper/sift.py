@@ -62,7 +62,7 @@ from fashion16.types import Floats, Progress
 Share = Callable[[float], None]
 T = TypeVar("T")
 
-VERSION = 3  # of the steps: figures of another one are measured anew
+VERSION = 3  # of the steps: figures of another version are measured again
 AS_THEY_ARE = Keypoints(28)
 # what settings are chosen among; a quick look takes the first of each
 KEYPOINTS = (Keypoints(56), Keypoints(112))
@@ -81,7 +81,7 @@ QUICK = Sizes(1000, 200, 300, 100, 300, 200, 500, 60, 400, 10, choices=1)
 
 
 def _material(stored: StoredCollection, digest: str, sizes: Sizes) -> Material:
-    """The labelled pictures of a collection, at most so many of each split, drawn at random.
+    """The labelled pictures of a collection, a limited number of each split, drawn at random.
 
     Raises:
         DataError: the collection's pictures are not one array of gray ones, or a split is empty.
@@ -112,7 +112,7 @@ def run(
     """Measure every method on a collection of gray pictures of one size.
 
     Args:
-        folder: where steps that are done are kept; those of other pictures, settings or versions are done anew.
+        folder: where steps that are done are kept; those of other pictures, settings or versions are repeated.
         quick: on small samples.
         progress: called with percents done, and 100.
 

@@ -141,7 +141,7 @@ def milliseconds_of(vectors_of: Callable[[Pictures], Floats], material: Material
 
 
 def drawn(rows: Rows, most: int, rng: np.random.Generator) -> Rows:
-    """At most so many of the rows, drawn at random, in order."""
+    """At most `most` of the rows, drawn at random, in order."""
     return np.sort(rng.choice(rows, min(most, len(rows)), replace=False))
 
 

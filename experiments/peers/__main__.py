@@ -46,7 +46,7 @@ QUICK_QUERIES = 50
 SINGLES_LIMIT = 8.0  # seconds for the single queries of one setting; slow methods are asked fewer
 BUILD_LIMIT = 240.0  # seconds; a method that would take longer is not built
 TIME_LIMIT = 600  # seconds; a method that takes longer is stopped
-CODE = 2  # of the measurement itself; another one measures anew
+CODE = 2  # of the measurement itself; another version measures again
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -256,7 +256,7 @@ def _repeated(search: Callable[[], Ids]) -> tuple[Ids, list[float]]:
 
 
 class _threads:
-    """So many threads for faiss and for BLAS, within a block."""
+    """Limit the threads of faiss and of BLAS within a block."""
 
     def __init__(self, n: int) -> None:
         self._n = n

@@ -1,7 +1,7 @@
 """faiss's binary indexes, over our codes.
 
-Codes are compared by Hamming distance; where `rerank` is set, so many candidates are ranked by the cosine of the same
-embeddings in 16 bits a value that our index keeps.
+Codes are compared by Hamming distance; where `rerank` is set, that number of candidates is ranked by the cosine of
+the same embeddings in 16 bits a value that our index keeps.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from fashion16.search.partition import Stored, to_int16
 from fashion16.types import Codes, Floats
 
 CHANGES = 2000  # real pictures whose distortion is measured
-VERSION = 2  # of what is laid out; another one is made anew
+VERSION = 2  # of what is laid out; another version is made again
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def prepared(workspace: Workspace, n: int, n_queries: int, folder: Path, say: Ca
     """The n items and their queries in `folder`, laid out unless they are there already: real ones up to as many as
     the collection has, synthetic ones beyond.
 
-    The queries are distorted copies of items: of real pictures, encoded anew, where the items are real.
+    The queries are distorted copies of items: of real pictures, encoded again, where the items are real.
     """
     encoder, head = Encoder(workspace.encoder_folder), Head.read(workspace.collection().head_file)
     today, real, side = labelled_embeddings(workspace.collection(), encoder.digest)

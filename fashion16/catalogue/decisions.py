@@ -75,7 +75,7 @@ class Decisions(History):
             decided: list[_Decided] = []
             late: list[Change] = []
             for change in wanted:
-                # taken out, so that who names an item twice is told so the second time
+                # taken out, so that naming an item twice is reported the second time
                 item = there.get(change.item_id)
                 if item is None or item.version != change.version:
                     late.append(change)

@@ -23,7 +23,7 @@ def label(text: str) -> str:
     if len(name) > LONGEST:
         raise LabelError(f"A label has at most {LONGEST} characters, received {len(name):,}.")
     if not _can_be_stored(name):
-        raise LabelError("The label holds a character that cannot be stored (NUL, or half of one). Write it anew.")
+        raise LabelError("The label holds a character that cannot be stored (NUL, or half of one). Type it again.")
     return name
 
 
@@ -36,7 +36,7 @@ def who(text: str) -> str:
     if len(text) > LONGEST:
         raise TextError(f"A name has at most {LONGEST} characters, received {len(text):,}.")
     if not _can_be_stored(text):
-        raise TextError("The name holds a character that cannot be stored (NUL, or half of one). Write it anew.")
+        raise TextError("The name holds a character that cannot be stored (NUL, or half of one). Type it again.")
     return text
 
 
@@ -47,7 +47,7 @@ def why(text: str) -> str | None:
         TextError: it cannot be stored.
     """
     if not _can_be_stored(text):
-        raise TextError("The reason holds a character that cannot be stored (NUL, or half of one). Write it anew.")
+        raise TextError("The reason holds a character that cannot be stored (NUL, or half of one). Type it again.")
     return text or None
 
 

@@ -37,7 +37,7 @@ def import_collection(
         typer.Option("--from", help="A folder, a table (CSV, Parquet) beside its files, or a ZIP.", metavar="PATH"),
     ] = None,
     urls: Annotated[Path | None, typer.Option(help="A table of addresses and labels to fetch.", metavar="FILE")] = None,
-    table: Annotated[str | None, typer.Option(help="Which file of the heap is its table.", metavar="FILE")] = None,
+    table: Annotated[str | None, typer.Option(help="Which of several tables to read.", metavar="FILE")] = None,
     file_column: Annotated[
         str | None, typer.Option(help="The table's column of files or addresses.", metavar="COLUMN")
     ] = None,

@@ -48,7 +48,7 @@ def tune(
         typer.Option(help="Leave both to this category's size again; may be repeated.", metavar="CATEGORY"),
     ] = None,
 ) -> None:
-    """Choose the index's bits, seed, buckets and probes: its items are hashed anew, and no picture is encoded.
+    """Choose the index's bits, seed, buckets and probes: its items are rehashed, and no picture is encoded.
 
     Without an option it prints what is chosen.
 

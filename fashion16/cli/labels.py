@@ -1,4 +1,4 @@
-"""The commands that rank, export and write back labels, and fit the head anew."""
+"""The commands that rank, export and write back labels, and refit the head."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def refit(
     name: CollectionArgument = DEFAULT_COLLECTION,
     swap: Annotated[bool, typer.Option("--swap", help="Use it at once.")] = False,
 ) -> None:
-    """Fit the head anew with today's labels, beside the present one, and compare the two.
+    """Refit the head on today's labels, beside the present one, and compare the two.
 
     Example: `fashion16 refit my-shop --swap`
     """

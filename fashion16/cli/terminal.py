@@ -49,7 +49,7 @@ def progress_bar(what: str, rate: bool = False) -> Iterator[Callable[[int, int],
 
 
 class Steps:
-    """A bar for work of several steps, the present one of which it names; the page that started it is told too."""
+    """A bar for work of several steps, the present one of which it names; the page that started it is informed too."""
 
     def __init__(self, shown: Progress) -> None:
         self._shown, self._task, self._step = shown, shown.add_task("", total=None), ""

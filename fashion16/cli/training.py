@@ -59,7 +59,7 @@ def train_category_cnn(
     name: CollectionArgument = DEFAULT_COLLECTION,
     epochs: Annotated[int, typer.Option(help="Passes over the training pictures.", min=1)] = CategorySettings.epochs,
     seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = CategorySettings.seed,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even if a run was interrupted.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start again, even if a run was interrupted.")] = False,
 ) -> None:
     """Train the paper's category network (needs TensorFlow; five minutes on two recent cores).
 
@@ -90,7 +90,7 @@ def train_encoder(
     learning_rate: Annotated[float, typer.Option(help="At its peak.", min=0.0)] = EncoderSettings.learning_rate,
     seed: Annotated[int, typer.Option(help="Seed of order and views.")] = EncoderSettings.seed,
     further: Annotated[bool, typer.Option("--further", help="Begin with the weights trained so far.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even if a run was interrupted.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start again, even if a run was interrupted.")] = False,
 ) -> None:
     """Train Fashion-16's VGG-16, export it, and index with it (needs TensorFlow; 80 minutes on two recent cores).
 

@@ -1,9 +1,9 @@
-"""A heap of pictures into a collection: stored, catalogued, split, each exactly once.
+"""Import pictures into a collection: stored, catalogued, split, each exactly once.
 
-    heap or crawl -> entry (name, label, read) -> PictureStore.put -> Catalogue.add_new
+    source or crawl -> entry (name, label, read) -> PictureStore.put -> Catalogue.add_new
 
-A picture's place in a collection is its name in the heap together with its content. So the same heap again adds
-only what is new, an interrupted import is simply begun again, and a file that was replaced is a new picture.
+A picture's place in a collection is its name in the source together with its content. So importing the same source
+again adds only what is new, an interrupted import is simply started again, and a replaced file is a new picture.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from fashion16.sources.fashion_mnist import (
     download,
     find_fashion_mnist,
 )
-from fashion16.sources.local import open_heap
+from fashion16.sources.local import open_local
 from fashion16.sources.local_files import Refusal
 from fashion16.sources.mnist import IdxData
 from fashion16.sources.url_table import read_url_table
@@ -65,11 +65,11 @@ MAX_NAME = 2_500  # bytes: with the stored file's name, what PostgreSQL takes in
 
 
 class Entry(Protocol):
-    """A file that may be a picture, of a heap or from the web."""
+    """A file that may be a picture, of a local source or from the web."""
 
     @property
     def name(self) -> str:
-        """Its name in the heap, or its URL."""
+        """Its name in the source, or its URL."""
 
     @property
     def label(self) -> str | None:
@@ -227,7 +227,7 @@ class Source:
     Attributes:
         path: a folder, a table beside a folder, a ZIP of either, or a folder in MNIST's format.
         urls: a table of addresses, instead of a path.
-        table: which file of the heap is its table.
+        table: which of several tables to read.
         file_column, label_column: the table's columns, where their names don't say it.
         unlabelled: labels that say nothing about the garment.
         allow_private: whether addresses of the own network may be fetched.
@@ -339,10 +339,12 @@ def _open(source: Source, stack: ExitStack) -> _Opened:
     if IdxData.is_in(source.path):
         data = IdxData.read(source.path)
         return _Opened(source.path.resolve(), len(data), lambda known: data)
-    heap = stack.enter_context(
-        open_heap(source.path, table=source.table, file_column=source.file_column, label_column=source.label_column)
+    opened = stack.enter_context(
+        open_local(source.path, table=source.table, file_column=source.file_column, label_column=source.label_column)
     )
-    return _Opened(source.path.resolve(), len(heap), lambda known: heap, passed_over=heap.passed_over + heap.unlisted)
+    return _Opened(
+        source.path.resolve(), len(opened), lambda known: opened, passed_over=opened.passed_over + opened.unlisted
+    )
 
 
 def _open_urls(path: Path, source: Source) -> _Opened:

@@ -46,7 +46,7 @@ def remake_index(opened: Collection, remake: Remake) -> int:
 
     Raises:
         IndexFileError: there is no index, or it is damaged or made with another encoder.
-        BusyError: an import of the collection runs, or the index was made anew meanwhile; nothing is written.
+        BusyError: an import of the collection runs, or the index was rebuilt meanwhile; nothing is written.
         WorkspaceError: the folder may not be written, or the disk is full.
         CatalogueError: the database cannot be used.
     """
@@ -57,7 +57,7 @@ def remake_index(opened: Collection, remake: Remake) -> int:
         today = opened.with_index(index, header.side, header.revision)
         write_index(partial, *remake(today.searcher.index, replace(header, revision=today.revision)))
         if _identity(path) != seen:
-            raise BusyError(f"Another process has made the index of “{opened.name}” anew; that one stays.", path)
+            raise BusyError(f"Another process has rebuilt the index of “{opened.name}”; that one stays.", path)
     opened.index_revision = today.revision
     log.info("index of %s written, revision %d", opened.name, today.revision)
     return today.revision
@@ -81,7 +81,7 @@ def retune(
     tunings: Tunings | None = None,
     progress: Progress | None = None,
 ) -> CategoryIndex:
-    """Hash all items of the collection's index anew and write it, with today's labels; returns what was written.
+    """Rehash all items of the collection's index with today's labels, and write it; returns what was written.
 
     No picture is encoded and no head fitted. `opened` goes on with the index that it has; who opens the collection
     after this has the new one.

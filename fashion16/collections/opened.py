@@ -69,7 +69,7 @@ class Collection:
         self._lock = threading.Lock()
         self._next_look = 0.0
         if catalogue.revision() < index_revision:
-            # the catalogue was made anew since the index was written, so its history is not the index's
+            # the catalogue was recreated since the index was written, so its history is not the index's
             self._move_all()
         self.refresh()
 

@@ -215,7 +215,7 @@ def _put(packed: Path, path: Path, fits: Callable[[Path], bool | None], new: boo
     if not packed.is_file():
         return
     there = fits(path)
-    # one that does not fit is put where there is none: whoever opens it is told why, and what to do
+    # one that does not fit is put where there is none: whoever opens it learns why, and what to do
     if not path.exists() or (there is not None and (new or not there) and fits(packed)):
         with replacing(path) as partial:
             shutil.copyfile(packed, partial)

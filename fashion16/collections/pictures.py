@@ -104,7 +104,7 @@ class PictureStore:
         return stored
 
     def has_original(self, file: str, n_bytes: int) -> bool:
-        """Whether the picture of so many bytes is there as it came."""
+        """Whether the stored picture has `n_bytes`, as it came."""
         with suppress(OSError):
             return (self.folder / "pictures" / file).stat().st_size == n_bytes
         return False

@@ -203,7 +203,7 @@ def small_data(
     digest: str,
     sizes: Sequence[int] = (10, 50, 200),
 ) -> list[dict[str, Any]]:
-    """The head's accuracy with only so many labelled pictures a category: what a small collection can expect."""
+    """The head's accuracy with few labelled pictures a category: what a small collection can expect."""
     rng = np.random.default_rng(SEED)
     points = []
     for size in sizes:

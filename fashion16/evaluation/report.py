@@ -196,11 +196,11 @@ def freshness(opened: Collection, report: dict[str, Any]) -> list[str]:
         news.append("These figures were measured by an older version of Fashion-16, which measured less.")
     else:
         if report["head_digest"] != sha256_of(opened.stored.head_file):
-            news.append("The head has been fitted anew since.")
+            news.append("The classifier has been refitted since.")
         news += _index_news(report["index_facts"], index_facts(opened.searcher.index))
     revision = report.get("label_revision")
     if not isinstance(revision, int) or opened.catalogue.revision() < revision:
-        news.append("The catalogue has been made anew since.")
+        news.append("The catalogue has been recreated since.")
     elif n := opened.catalogue.n_corrections_since(revision):
         news.append(f"{n:,} {'decision was' if n == 1 else 'decisions were'} made since these figures.")
     if isinstance(report.get("items"), int) and (more := opened.catalogue.count() - report["items"]):
@@ -213,7 +213,7 @@ def freshness(opened: Collection, report: dict[str, Any]) -> list[str]:
 
 def _index_news(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     if any(then.get(key) != now[key] for key in ("n_bits", "hyperplanes")):
-        return ["The index was built anew since, with other hyperplanes."]
+        return ["The index has been rebuilt since, with other hyperplanes."]
     # a category that came or went is a decision's doing, and counted there
     for key in ("key_bits", "n_probes"):
         before = then.get(key)

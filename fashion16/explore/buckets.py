@@ -231,7 +231,7 @@ def rebucket(partition: Partition, key_bits: int, seed: int) -> Sizes:
 def what_if(
     partition: Partition, n_bits: int, key_bits: int, seed: int, n_probes: int | None = None, queries: int = 60
 ) -> WhatIf:
-    """Hash a category anew and search it with some of its own items; the index is left as it is.
+    """Rehash a category and search it with some of its own items; the index is left as it is.
 
     Args:
         n_probes: buckets to probe; None as in a search.

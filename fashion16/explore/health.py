@@ -24,7 +24,7 @@ BLOCK = 4096
 SEARCHES = 128  # between two calls of progress
 SAME = 1 - 1e-4  # the cosine of a stored embedding with itself: rounding leaves its length at almost 1
 # Products of bits that are summed for their correlations, a second's work: all items of 38,000 where codes have 512
-# bits, and of more items so many.
+# bits; of more, as many items as make this number of products.
 PRODUCTS = 10**10
 CHUNK_BITS = (64, 32, 16)
 MOST_PAIRS = 100_000
@@ -58,7 +58,7 @@ def bit_balance(partition: Partition) -> pd.DataFrame:
 
 
 def bit_correlation(partition: Partition, bits: int = 64) -> Floats:
-    """Pearson's correlation of the first bits, at most so many, with each other: (bits, bits).
+    """Pearson's correlation of the first bits with each other: (bits, bits).
 
     1 on the diagonal; 0 beside it where one of the bits is the same for all items.
     """

@@ -42,7 +42,7 @@ class CollectionMap:
     Attributes:
         ids: (n,) int64, ascending.
         positions: (n, 2) float32; neither axis nor unit mean anything.
-        method: how they were found, as a reader is to be told.
+        method: how they were found, for the reader.
         encoder_digest: the encoder of the embeddings that they were found by.
     """
 
@@ -80,7 +80,7 @@ class CollectionMap:
 
 
 def sample(ids: Ids, most: int = MOST, seed: int = SEED) -> Ids:
-    """At most so many of the ids, each as likely as any other, ascending; all where there are no more."""
+    """At most `most` of the ids, drawn uniformly, ascending; all where there are no more."""
     if len(ids) <= most:
         return np.sort(ids)
     return np.sort(np.random.default_rng(seed).choice(ids, most, replace=False))
@@ -102,7 +102,7 @@ def neighbour_map(embeddings: Floats, seed: int = SEED, progress: Progress | Non
 
     It begins with the principal map, which makes the large structure less a matter of chance: Kobak, Berens, "The art
     of using t-SNE for single-cell transcriptomics", Nature Communications 10, 2019. Fewer than five items, and items
-    that are all the same, stay there. Not for a server: while `progress` is told, sys.stdout is read along.
+    that are all the same, stay there. Not for a server: while `progress` is given, sys.stdout is read along.
 
     Args:
         progress: called with the iterations that are done, and with all.
@@ -151,7 +151,7 @@ def kept_map(stored: StoredCollection) -> CollectionMap | None:
 
 
 def _components(embeddings: Floats, most: int) -> Floats:
-    """The first principal components, (n, k), at most so many."""
+    """The first principal components, (n, k), k at most `most`."""
     n, d = embeddings.shape
     if n < 2:
         return np.zeros((n, 0), np.float32)

@@ -153,7 +153,7 @@ def recall_by_bits(
 ) -> pd.DataFrame:
     """Recall@20 and the cost of real searches, by the length of the codes.
 
-    The stored embeddings are hashed anew, in memory, with hyperplanes through the category's middle; a shorter code
+    The stored embeddings are rehashed in memory, with hyperplanes through the category's middle; a shorter code
     is the first bits of the longest. There are as many buckets as the category has. The index's own length is always
     among them, and is measured with the index itself. Searches are as a search is by itself.
 
@@ -191,7 +191,7 @@ def recall_by_bits(
 
 @dataclass
 class _Told:
-    """Tells a caller how many of so many searches are done, not after each one: a bar needs longer than a search."""
+    """Reports progress of many searches, not after each one: drawing a bar takes longer than a search."""
 
     progress: Progress | None
     total: int

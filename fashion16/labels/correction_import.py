@@ -50,7 +50,7 @@ class CorrectionsReport:
         applied: what was changed, or somebody's word that it is right.
         unchanged: what is here already as the file wants it.
         conflicts: what is here neither as the file found it nor as it wants it, and was left alone.
-        unknown: pictures that are not here, or cannot be told apart.
+        unknown: pictures that are not here, or are ambiguous.
         batch: the number of the batch, for an undo; None where nothing was applied, and in a dry run.
     """
 

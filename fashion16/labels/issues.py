@@ -32,7 +32,7 @@ FORMAT_VERSION = 1
 FOLDS = 5
 SEED = 16
 SHOWN = 5  # neighbours kept for each item
-VOTERS = 10  # neighbours that vote; the head's probabilities count as much as so many
+VOTERS = 10  # neighbours that vote; the head's probabilities weigh as much as VOTERS neighbours
 # the share of each category's labels that may be any, beside the confusions found; chosen, like VOTERS and ROUNDS, on
 # other seeds than benchmarks/label_issues.py reports
 ANY_LABEL = 0.2

@@ -1,4 +1,4 @@
-"""The head fitted anew with today's labels, beside the present one, and a person's choice between the two.
+"""The head refitted on today's labels, beside the present one, and a person's choice between the two.
 
     refit     models/<collection>/head.candidate.h5, and what it is worth in refit.json
     pending   the same comparison for whoever asks later: a page that was reloaded, another process
@@ -137,7 +137,7 @@ def refit(stored: StoredCollection, progress: Progress | None = None) -> Refit:
 def pending(stored: StoredCollection) -> Refit | None:
     """The candidate that waits for a decision; None where there is none, or it is out of date or damaged.
 
-    Out of date: the encoder is another one, or the head has been made anew since.
+    Out of date: the encoder is another one, or the head has been replaced since.
     """
     found = _read(_report_file(stored))
     return found if found and _still_fits(stored, found) else None

@@ -30,7 +30,7 @@ from fashion16.labels.changes import ChangedItems
 from fashion16.labels.write_back_mnist import COLUMNS, fashion_mnist_files, mnist_files
 from fashion16.sources.label_table import URL_COLUMNS, LabelTable, TableRow, file_key, match_files
 from fashion16.sources.label_table_writing import csv_line, relabel
-from fashion16.sources.local import HeapEntry, files_at, open_heap, tables_meant
+from fashion16.sources.local import LocalEntry, files_at, open_local, tables_meant
 from fashion16.sources.local_files import MAX_TABLE_BYTES, Archive, Folder, FoundFiles
 from fashion16.sources.mnist import IdxData
 from fashion16.text import shown
@@ -201,9 +201,9 @@ class _Source:
 
     def _new_table(self, root: str, files: FoundFiles) -> Iterator[NewFile | str]:
         lines, names, n = [COLUMNS], [], 0
-        with open_heap(self.path) as heap:
-            for entry in heap:
-                if not isinstance(entry, HeapEntry):
+        with open_local(self.path) as entries:
+            for entry in entries:
+                if not isinstance(entry, LocalEntry):
                     continue
                 item = self.changes.at(entry.name, entry.read)
                 label = item.cell_for(entry.label or "") if item else None

@@ -31,7 +31,7 @@ SEED = 2019  # not the seed of the encoder's rotation: the same one twice would 
 # Comparing codes that lie in a row is quick: all of a category take less time than those in half of its buckets, the
 # most promising ones, whose codes are gathered first, and recall is higher: docs/peers.md.
 SCAN_LIMIT = 1_000_000
-# Candidates by Hamming distance that are re-ranked by cosine: at least so many, and of a large category such a share.
+# Candidates by Hamming distance that are re-ranked by cosine: at least this number, and this share of a large category.
 # Of the least: recall@20 is 0.999 in categories of 7,000 and 0.992 in those of 32,582, and 400 would leave it below
 # 0.99: benchmarks/index_search.py. Of the share: new pictures find 0.993 of their neighbours among 325,820, with 600
 # candidates 0.980: docs/reproduction.md.
@@ -74,7 +74,7 @@ class CategoryIndex:
         partitions: Mapping[str, Partition],
         tunings: Mapping[str, Tuning] | None = None,
     ) -> None:
-        """An index of these partitions; one whose bits are pinned otherwise is bucketed anew.
+        """An index of these partitions; a partition whose bits are pinned otherwise is rebucketed.
 
         Raises:
             TuningError: a category cannot be tuned so.
@@ -248,7 +248,7 @@ class _Look(NamedTuple):
 
 
 def _looks(queries: Floats, searched: Sequence[tuple[Partition, int | None, int]], k: int) -> Iterator[list[_Look]]:
-    """For each query what it finds in each partition, of which so many buckets are probed and rows re-ranked.
+    """For each query what it finds in each partition, with the number of buckets probed and of rows re-ranked.
 
     In several partitions a query first re-ranks its few nearest of each, and then as many as it should of those
     partitions alone that have one of the k best: most have nothing to show it.
@@ -270,7 +270,7 @@ def _look(queries: Floats, partition: Partition, n_probes: int | None, most: int
 
 
 def _nearest(partition: Partition, queries: Floats, n_probes: int | None, most: int) -> Iterator[tuple[Rows, int, int]]:
-    """For each query, the rows whose codes are nearest to its own, in no order, at most so many.
+    """For each query, at most `most` rows whose codes are nearest to its own, unordered.
 
     With them, how many codes were compared, and the buckets that they lie in, 0 for all of them.
     """

@@ -64,7 +64,7 @@ class IndexHeader:
 
 @dataclass(frozen=True)
 class IndexSettings:
-    """What can be chosen for an index, and is kept when it is made anew.
+    """What can be chosen for an index, and is kept when it is rebuilt.
 
     Attributes:
         n_bits: bits of a code, a positive multiple of 8.

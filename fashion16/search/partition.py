@@ -40,7 +40,7 @@ class Tuning:
     n_probes: int | None = None
 
     def check(self, category: str, n_bits: int) -> None:
-        """Whether a category with codes of so many bits can be tuned so.
+        """Whether a category with codes of `n_bits` bits can have this tuning.
 
         Raises:
             TuningError: it cannot; the sentence says what is possible.
@@ -125,7 +125,7 @@ class Partition:
         return cosines
 
     def bucketed(self, key_bits: int | None) -> Partition:
-        """The same items in buckets named by so many bits; as they are where they lie so, or for None."""
+        """The same items in buckets named by `key_bits` bits; unchanged where they are already, or for None."""
         if key_bits in (None, self.key_bits):
             return self
         return Partition.sort(self.ids, self.codes, self.embeddings, self.hyperplanes, key_bits)
@@ -141,7 +141,7 @@ class Partition:
         )
 
     def plus(self, ids: Ids, embeddings: Stored, key_bits: int | None = None) -> Partition:
-        """The partition with these rows put into their buckets; hashed anew when it has outgrown them.
+        """The partition with these rows put into their buckets; rehashed when it has outgrown them.
 
         With `key_bits` given there are as many, whatever the size.
         """

@@ -49,7 +49,7 @@ VALIDATION_SEED = 16
 class OriginalFile:
     """One of the four files: its name, the SHA-256 of the public copy, and that of its unpacked content.
 
-    Debian compresses the files anew, so only the content is the same everywhere.
+    Debian recompresses the files, so only the content is the same everywhere.
     """
 
     name: str

@@ -198,7 +198,7 @@ def match_files(keys: Iterable[str], names: Iterable[str]) -> dict[str, list[str
     """For each of `keys`, made by `file_key`, the files among `names` that it may mean.
 
     By the whole path; else by the end of it; else by the whole path without the file's ending, or by its end.
-    None is a missing file, several cannot be told apart.
+    No match means a missing file; several are ambiguous.
     """
     best: dict[str, tuple[int, list[str]]] = {key: (4, []) for key in keys}
     for name in names:

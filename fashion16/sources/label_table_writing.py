@@ -120,7 +120,7 @@ def _parquet(table: LabelTable, data: bytes, wanted: Mapping[int, str]) -> bytes
                 writer.write_table(part, row_group_size=max(len(values), 1))
                 first += len(values)
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise _error(table, f"cannot be written anew ({type(error).__name__}: {error})"[:400]) from error
+        raise _error(table, f"cannot be rewritten ({type(error).__name__}: {error})"[:400]) from error
     return out.getvalue()
 
 

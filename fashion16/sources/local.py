@@ -1,10 +1,10 @@
-"""A heap of pictures that somebody points the program at: a folder, a table beside a folder, or a ZIP of either.
+"""Pictures on this computer: a folder, a table beside a folder, or a ZIP of either.
 
-    open_heap -> Heap -> HeapEntry (name, label, read) or Refusal (name, reason), sorted by name
+    open_local -> LocalPictures -> LocalEntry (name, label, read) or Refusal (name, reason), sorted by name
 
-Nothing in a heap is trusted, and nothing is unpacked to disk. A table's rows only choose among the files that
+Nothing in a source is trusted, and nothing is unpacked to disk. A table's rows only choose among the files that
 were found by looking: no path is ever made from what a table or an archive says. One bad file is one refusal;
-an error is raised only where the whole heap cannot be used.
+an error is raised only where the whole source cannot be used.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from fashion16.text import as_text, shown
 
 
 @dataclass(frozen=True, slots=True)
-class HeapEntry:
+class LocalEntry:
     """A file that may be a picture; its bytes stay where they are until they are asked for.
 
     Attributes:
-        name: path below the heap's root, with slashes; what cannot be written as text is escaped.
+        name: path below the source's root, with slashes; what cannot be written as text is escaped.
         label: as found, stripped of white space; None where there is none.
     """
 
@@ -51,16 +51,16 @@ class HeapEntry:
             return Refusal(self.name, str(error))
 
 
-class Heap:
-    """An opened heap. A context manager; its entries can be read until it is closed.
+class LocalPictures:
+    """An opened source. A context manager; its entries can be read until it is closed.
 
     Attributes:
         passed_over: how many hidden files and folders, system files and files of no picture's ending there are.
-        unlisted: how many pictures the table does not mention; they are no part of the heap.
+        unlisted: how many pictures the table does not mention; they are not part of the source.
     """
 
-    def __init__(self, files: FoundFiles, found: list[HeapEntry | Refusal], unlisted: int = 0) -> None:
-        """Made by `open_heap`."""
+    def __init__(self, files: FoundFiles, found: list[LocalEntry | Refusal], unlisted: int = 0) -> None:
+        """Made by `open_local`."""
         self.passed_over, self.unlisted = files.passed_over, unlisted
         self._files = files
         refused = (Refusal(name, reason) for name, reason in files.refusals)
@@ -70,12 +70,12 @@ class Heap:
         """How many entries and refusals there are."""
         return len(self._found)
 
-    def __iter__(self) -> Iterator[HeapEntry | Refusal]:
+    def __iter__(self) -> Iterator[LocalEntry | Refusal]:
         """Entries and refusals by name, in the order of code points: the same on every machine."""
         return iter(self._found)
 
-    def __enter__(self) -> Heap:
-        """The heap itself."""
+    def __enter__(self) -> LocalPictures:
+        """The source itself."""
         return self
 
     def __exit__(self, *reason: object) -> None:
@@ -87,19 +87,19 @@ class Heap:
         self._files.close()
 
 
-def open_heap(
+def open_local(
     path: Path, *, table: str | None = None, file_column: str | None = None, label_column: str | None = None
-) -> Heap:
-    """The heap at `path`: a folder, a table (CSV, TSV, Parquet) in the folder of its files, or a ZIP archive.
+) -> LocalPictures:
+    """The pictures at `path`: a folder, a table (CSV, TSV, Parquet) in the folder of its files, or a ZIP archive.
 
-    Labels come from the table. It is `path` itself, or the file named `table` inside the heap, or else the one
-    table that lies in the heap's root; its columns are found by their names, or given. Without a table a
+    Labels come from the table. It is `path` itself, or the file named `table` inside it, or else the one
+    table that lies in its root; its columns are found by their names, or given. Without a table a
     picture's label is the first folder below the root, and pictures in the root have none. The root of a ZIP
     that holds everything in one folder, as programs pack a folder, is that folder.
 
     Raises:
         MissingDataError: there is nothing at `path`.
-        DamagedDataError: it is no heap, is too large, or its table cannot be used.
+        DamagedDataError: it is none of these, is too large, or its table cannot be used.
     """
     if not os.path.exists(path):
         raise MissingDataError(f"There is nothing at {path} that can be opened. Correct its name.")
@@ -114,7 +114,9 @@ def open_heap(
         if chosen is None:
             if file_column or label_column:
                 raise DamagedDataError(f"{path} has no table in which a column could be named.", path)
-            return Heap(files, [_entry(name, _folder_below(root, name), read) for name, read in files.pictures.items()])
+            return LocalPictures(
+                files, [_entry(name, _folder_below(root, name), read) for name, read in files.pictures.items()]
+            )
         return _label_by_table(files, root, LabelTable(chosen, path, file_column, label_column))
     except BaseException:
         files.close()
@@ -122,7 +124,7 @@ def open_heap(
 
 
 def files_at(path: Path, table: str | None) -> tuple[FoundFiles, str | None]:
-    """The files of the heap at `path`, and the name of its table: the one given, or that of `path` where it is one.
+    """The files at `path`, and the name of its table: the one given, or that of `path` where it is one.
 
     Raises:
         DamagedDataError: it cannot be opened, or is too large.
@@ -135,7 +137,7 @@ def files_at(path: Path, table: str | None) -> tuple[FoundFiles, str | None]:
 
 
 def tables_meant(files: FoundFiles, root: str, named: str | None) -> list[str]:
-    """The tables that may be the heap's: those called as the user says, else all that lie in its root."""
+    """The tables that may hold the labels: those called as the user says, else all that lie in its root."""
     if named is not None:
         return [name for name in files.tables if name in (named, root + named)]
     return [name for name in files.tables if name.startswith(root) and "/" not in name[len(root) :]]
@@ -151,7 +153,7 @@ def _choose_table(files: FoundFiles, root: str, named: str | None) -> str | None
     return tables[0] if tables else None
 
 
-def _label_by_table(files: FoundFiles, root: str, table: LabelTable) -> Heap:
+def _label_by_table(files: FoundFiles, root: str, table: LabelTable) -> LocalPictures:
     try:
         data = files.tables[table.name](MAX_TABLE_BYTES)
     except DataError as error:
@@ -163,7 +165,7 @@ def _label_by_table(files: FoundFiles, root: str, table: LabelTable) -> Heap:
     # a file that was refused has its line already
     refused = match_files(missing, (name.removeprefix(root) for name, _ in files.refusals))
     label_of: dict[str, str] = {}
-    refusals: list[HeapEntry | Refusal] = []
+    refusals: list[LocalEntry | Refusal] = []
     for row in rows:
         fault, label, found = row.fault, row.label.strip(), files_of[keys[row.file]]
         if not fault and len(found) == 1:
@@ -175,7 +177,7 @@ def _label_by_table(files: FoundFiles, root: str, table: LabelTable) -> Heap:
         if fault:
             refusals.append(Refusal(row.file or f"{table.name}:{row.line}", fault))
     entries = [_entry(root + name, label, files.pictures[root + name]) for name, label in label_of.items()]
-    return Heap(files, entries + refusals, unlisted=len(files.pictures) - len(label_of))
+    return LocalPictures(files, entries + refusals, unlisted=len(files.pictures) - len(label_of))
 
 
 def _missing(name: str, n_found: int) -> str:
@@ -188,11 +190,11 @@ def _missing(name: str, n_found: int) -> str:
     return "The table names it, but there is no such picture."
 
 
-def _entry(name: str, label: str, read: Read) -> HeapEntry | Refusal:
+def _entry(name: str, label: str, read: Read) -> LocalEntry | Refusal:
     label = as_text(label.strip())
     if len(label) > MAX_LABEL:
         return Refusal(name, f"Its label has {len(label):,} characters; the limit is {MAX_LABEL}.")
-    return HeapEntry(name, label or None, read)
+    return LocalEntry(name, label or None, read)
 
 
 def _folder_below(root: str, name: str) -> str:

@@ -3,7 +3,7 @@
     Folder(path) or Archive(path) -> pictures, tables: name -> read(limit); refusals: (name, reason)
 
 An archive is never unpacked to disk: its members are bytes, and their names only text. Links that lead out of a
-folder are not followed. What cannot be a file of the heap is refused with a reason, or passed over and counted.
+folder are not followed. What cannot be a picture or a table is refused with a reason, or passed over and counted.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ NO_PICTURES = re.compile(
 
 TOO_LARGE = "This file is larger than {:,.0f} MB, as no picture needs to be. Make it smaller and try again."
 
-# at most so many bytes; raises DataError
+# reads at most the given number of bytes; raises DataError
 Read = Callable[[int], bytes]
 
 
@@ -109,7 +109,9 @@ class FoundFiles:
         elif fault:
             self.refuse(name, fault)
         elif suffix in ARCHIVES:
-            self.refuse(name, "Archives inside a heap are not opened. Unpack it, and import what it holds.")
+            self.refuse(
+                name, "Archives inside an archive or a folder are not opened. Unpack it, and import what it holds."
+            )
         else:
             self.pictures[name] = read
 
@@ -216,7 +218,7 @@ class Archive(FoundFiles):
 
     def _read(self, member: zipfile.ZipInfo, limit: int) -> bytes:
         if self._zip.fp is None:
-            raise ValueError("the heap is closed")
+            raise ValueError("the source is closed")
         try:
             with self._zip.open(member) as stream:
                 # zipfile unpacks as much as it is asked for, and only then cuts off what the header did not claim
@@ -264,7 +266,7 @@ def name_fault(name: str) -> str:
     if not name or "\0" in name:
         return "This name is empty or holds a zero byte, as no file's does."
     if "\\" in name:
-        return "This name holds a backslash, which some systems take for a folder. Pack the archive anew."
+        return "This name holds a backslash, which some systems take for a folder. Repack the archive."
     if name.startswith("/") or re.match("[A-Za-z]:", name):
         return "This name is an absolute path: it leads out of the archive."
     return "This name leads out of the archive." if ".." in name.split("/") else ""
@@ -277,7 +279,7 @@ def _member_fault(member: zipfile.ZipInfo) -> str:
     if member.flag_bits & ENCRYPTED:
         return "This file is encrypted. Pack the archive without a password."
     if member.compress_type not in METHODS:
-        return "This file is packed by a method other than Deflate. Pack the archive anew as a plain ZIP."
+        return "This file is packed by a method other than Deflate. Repack the archive as a plain ZIP."
     return ""
 
 

@@ -84,7 +84,7 @@ class SafeTransport(httpx.BaseTransport):
         )
 
     def start_clock(self, seconds: float) -> None:
-        """Whatever this thread asks for from now on has to be there in so many seconds."""
+        """Set a deadline, in seconds, for all requests of this thread from now on."""
         self._clock.end = time.monotonic() + seconds
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -1,6 +1,6 @@
 """What a training goes on from: weights as they stood after a whole epoch, and those of the best one.
 
-    after-0013.weights.h5    network and optimizer after so many epochs
+    after-0013.weights.h5    network and optimizer after 13 epochs
     best-0012.weights.h5     after the epoch that was best on the validation split; none while none was good enough
 
 Each is a file of its own, there whole or not at all, and what it takes the place of is removed after it. Keras's own
@@ -35,14 +35,14 @@ def best_weights(run: Run) -> Path:
     """
     kept = _kept(run, BEST)
     if not kept:
-        raise TrainingError(f"No epoch's weights are kept in {run.folder}. Remove it, and begin the run anew.")
+        raise TrainingError(f"No epoch's weights are kept in {run.folder}. Remove it, and start the run again.")
     return kept[max(kept)]
 
 
 def go_on(network: Any, run: Run) -> int:
     """Give a compiled network the weights, and its optimizer the state, to go on with; returns `epochs_done`.
 
-    What is kept of an epoch that was not finished, and will be trained anew, is removed.
+    What is kept of an unfinished epoch, which will be trained again, is removed.
 
     Raises:
         TrainingError: the weights are damaged.
@@ -58,7 +58,7 @@ def go_on(network: Any, run: Run) -> int:
         try:
             network.load_weights(path)
         except (OSError, ValueError, KeyError) as error:
-            raise TrainingError(f"{path} is damaged. Remove {run.folder}, and begin the run anew.") from error
+            raise TrainingError(f"{path} is damaged. Remove {run.folder}, and start the run again.") from error
     return done
 
 

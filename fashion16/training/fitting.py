@@ -78,7 +78,7 @@ def fit(
         steps: batches an epoch, for the report.
         data: what Keras's `fit` is given to train and, without `validate`, to validate on.
         validate: called at the end of an epoch; its figures, `val_accuracy` among them, go into the history.
-        patience: stop after so many epochs without a better `val_accuracy`.
+        patience: stop after this number of epochs without a better `val_accuracy`.
         at_least: weights are kept only when their `val_accuracy` is above this.
 
     Returns:
@@ -149,7 +149,7 @@ def _watcher(
             logs["learning_rate"] = float(keras.ops.convert_to_numpy(network.optimizer.learning_rate))
             logs["seconds"] = round(perf_counter() - self.start, 2)
             if patience is not None:
-                # from the history, which an interruption doesn't lose; Keras's EarlyStopping counts anew
+                # from the history, which an interruption doesn't lose; Keras's EarlyStopping would start counting again
                 before = run.history().get("val_accuracy", [])
                 network.stop_training = _tired([*before, logs["val_accuracy"]], patience)
             self.note(1.0, dict(logs))

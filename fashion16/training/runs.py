@@ -162,7 +162,7 @@ class Run:
             raise TrainingError(f"{self.history_file} is damaged ({error}). Remove the run's folder.") from error
 
     def keep_epochs(self, n: int) -> None:
-        """Drop what the history holds beyond the first n epochs: a run that goes on writes them anew.
+        """Drop what the history holds beyond the first n epochs: a resumed run writes them again.
 
         Half a row, of a process that was killed while it wrote it, goes too.
         """

@@ -1,6 +1,6 @@
 """VGG-16 with an embedding, as a Keras graph, and its export to LiteRT.
 
-Needs TensorFlow (requirements-train.txt). Serving does not import this room: see `encoder.py`.
+Needs TensorFlow (requirements-train.txt). Serving does not import this module: see `search/encoder.py`.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def set_projection(network: keras.Model, mean: Floats, components: Floats) -> No
 
 def export(network: keras.Model, path: Path) -> None:
     """Write the network as LiteRT, its weights in 8 bits with a scale per filter (dynamic range)."""
-    import tensorflow as tf  # the converter is TensorFlow's; nothing else in this room is
+    import tensorflow as tf  # the converter is TensorFlow's; nothing else in this module is
 
     converter = tf.lite.TFLiteConverter.from_keras_model(network)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -150,7 +150,7 @@ def restless(where: list[str | None]) -> Iterator[subprocess.Popen[str]]:
 
 
 def killed(process: subprocess.Popen[str], seed: int, after: int, delay: float) -> list[list[Correction]]:
-    """What a process acknowledged, one transaction after the other, that was killed so many of them and seconds on."""
+    """What a process acknowledged before it was killed, after some transactions and some seconds."""
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write(f"{seed}\n")
     process.stdin.flush()

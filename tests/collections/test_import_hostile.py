@@ -123,7 +123,9 @@ def test_a_hostile_folder_is_imported_as_far_as_it_can_be(shop: Workspace, tmp_p
     reasons["Bad/pipe.png"] = "This is no regular file."
     tree(heap, {"x" * 201 + "/a.png": photo(92), "Bad/inner.zip": "PK"})
     reasons["x" * 201 + "/a.png"] = "Its label has 201 characters; the limit is 200."
-    reasons["Bad/inner.zip"] = "Archives inside a heap are not opened. Unpack it, and import what it holds."
+    reasons["Bad/inner.zip"] = (
+        "Archives inside an archive or a folder are not opened. Unpack it, and import what it holds."
+    )
     # what no database could carry is escaped
     (heap / "Odd" / os.fsdecode(b"\xff.png")).write_bytes(photo(93))
     (heap / "Bad" / os.fsdecode(b"\xfe.png")).write_bytes(b"x")
@@ -150,7 +152,7 @@ def test_a_hostile_archive_is_imported_as_far_as_it_can_be(shop: Workspace, tmp_
         "Hat/../../evil.png": "This name leads out of the archive.",
         str(tmp_path / "evil.png"): ABSOLUTE,
         "C:/evil.png": ABSOLUTE,
-        "..\\evil.png": "This name holds a backslash, which some systems take for a folder. Pack the archive anew.",
+        "..\\evil.png": "This name holds a backslash, which some systems take for a folder. Repack the archive.",
         "evil#.png": "This name is empty or holds a zero byte, as no file's does.",
     }
     path = packed(
@@ -172,7 +174,7 @@ def test_a_hostile_archive_is_imported_as_far_as_it_can_be(shop: Workspace, tmp_
     reasons |= {
         "Bad/link.png": "This is a link or a device, and no file.",
         "Bad/encrypted.png": "This file is encrypted. Pack the archive without a password.",
-        "Bad/rar.png": "This file is packed by a method other than Deflate. Pack the archive anew as a plain ZIP.",
+        "Bad/rar.png": "This file is packed by a method other than Deflate. Repack the archive as a plain ZIP.",
         "Bad/wrong sum.png": "This file is damaged inside the archive. Pack it again.",
         "Bad/zeros.bmp": "This file would unpack to more than 100 times its size, as no photo does.",
     }

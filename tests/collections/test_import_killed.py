@@ -54,7 +54,7 @@ def nursery(workspace: Workspace) -> Iterator[subprocess.Popen[str]]:
 
 
 def run(process: subprocess.Popen[str], line: str, kill_after: int, delay: float) -> int:
-    """Run a line in a process and kill that so many steps of progress and seconds later; its exit status."""
+    """Run a line in a process and kill it after some steps of progress and some seconds; its exit status."""
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write(line + "\n")
     process.stdin.flush()

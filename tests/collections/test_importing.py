@@ -20,7 +20,7 @@ from fashion16.collections import importing
 from fashion16.collections.importing import WAITING, Source, import_entries, import_source, split_of
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import BusyError, CatalogueError, DamagedDataError, DataError, WorkspaceError
-from fashion16.sources.local import HeapEntry
+from fashion16.sources.local import LocalEntry
 from fashion16.sources.local_files import Refusal
 from tests.pictures import SHOP, assert_exactly, import_from, items_of, labels_of, photo, photos, tree
 
@@ -248,7 +248,7 @@ def test_the_same_items_added_by_many_at_once_are_there_once(tmp_path: Path) -> 
     assert {item.source for item in found} == {row.source for row in rows}
 
 
-def entries(files: dict[str, bytes], read: list[str]) -> Iterator[HeapEntry]:
+def entries(files: dict[str, bytes], read: list[str]) -> Iterator[LocalEntry]:
     def reader(name: str, data: bytes) -> Callable[[int], bytes]:
         def read_it(limit: int) -> bytes:
             read.append(name)
@@ -256,7 +256,7 @@ def entries(files: dict[str, bytes], read: list[str]) -> Iterator[HeapEntry]:
 
         return read_it
 
-    return (HeapEntry(name, None, reader(name, data)) for name, data in files.items())
+    return (LocalEntry(name, None, reader(name, data)) for name, data in files.items())
 
 
 def test_only_so_many_pictures_are_read_ahead(shop: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The index hashed anew with other settings: what is in it stays, what was not named stays, and so does a refusal."""
+"""The index rehashed with other settings: items and unnamed settings stay, and a refusal changes nothing."""
 
 from __future__ import annotations
 
@@ -357,7 +357,7 @@ def test_an_index_that_is_made_anew_meanwhile_stays(
         write_index(path, index, header)
 
     monkeypatch.setattr("fashion16.collections.indexing.write_index", overtaken)
-    with pytest.raises(BusyError, match="has made the index of “fashion-mnist” anew; that one stays"):
+    with pytest.raises(BusyError, match="has rebuilt the index of “fashion-mnist”; that one stays"):
         retune(opened, seed=3)
     assert len(on_disk(small_workspace)) == 399
     assert index_settings(small_workspace).seed == 2019

@@ -92,7 +92,7 @@ def test_an_item_without_a_label_moves_when_it_is_given_one(shop: Workspace) -> 
         correction = opened.correct(item_id, "Cape", "ann", 0)
         assert (correction.old_label, correction.new_label) == (None, "Cape")
         assert opened.searcher.index.category_of(item_id) == "Cape"
-    # opened anew, and built anew with one more picture of the label
+    # reopened, and rebuilt with one more picture of the label
     with closing(shop.open(SHOP)) as opened:
         assert opened.searcher.index.category_of(item_id) == "Cape"
     _, index = build_index(shop.collection(SHOP))

@@ -223,7 +223,7 @@ class Killed(BaseException):
 
 
 def dying(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
-    """Die at the next change of the disk after so many."""
+    """Die at the next change of the disk after the given number."""
     left = after
 
     def counted(real):  # type: ignore[no-untyped-def]

@@ -252,7 +252,7 @@ def test_an_index_that_is_made_anew_meanwhile_stays(
         write_index(path, index, header)
 
     monkeypatch.setattr("fashion16.collections.indexing.write_index", overtaken)
-    with pytest.raises(BusyError, match="has made the index of “fashion-mnist” anew; that one stays"):
+    with pytest.raises(BusyError, match="has rebuilt the index of “fashion-mnist”; that one stays"):
         rewrite_index(opened)
     assert len(read_index(path)[0]) == 399
     assert opened.n_since_index == 1

@@ -50,7 +50,7 @@ OTHER_DIGEST = "f" * 64
 
 @dataclass
 class FailingEncoder(FakeEncoder):
-    """A fake with a card, which breaks down after so many batches."""
+    """A fake with a card, which breaks down after the given number of batches."""
 
     fails_after: int = 1_000_000
     card: EncoderCard = field(default_factory=lambda: EncoderCard(FakeEncoder().digest, 12, 64, 32, 32, "", ""))

@@ -137,7 +137,7 @@ def test_another_head_is_told(evaluated: Workspace) -> None:
         today = catalogue.labels()
     _, embeddings, _ = labelled_embeddings(evaluated.collection(NAME), head.encoder_digest)
     Head.fit(embeddings[::2], today.labels[::2], head.encoder_digest, 0).write(path)
-    assert news(evaluated) == ["The head has been fitted anew since."]
+    assert news(evaluated) == ["The classifier has been refitted since."]
 
 
 def test_the_same_head_and_index_made_once_more_are_no_news(evaluated: Workspace) -> None:
@@ -153,7 +153,7 @@ def test_an_index_with_other_hyperplanes_is_told(evaluated: Workspace) -> None:
     ids = np.concatenate([part.ids for part in index.partitions.values()])
     labels = np.concatenate([[name] * len(part.ids) for name, part in index.partitions.items()])
     write_index(path, CategoryIndex.build(index.embeddings(ids), ids, labels, 512, seed=7), header)
-    assert news(evaluated) == ["The index was built anew since, with other hyperplanes."]
+    assert news(evaluated) == ["The index has been rebuilt since, with other hyperplanes."]
 
 
 def test_a_tuned_index_is_told(evaluated: Workspace) -> None:
@@ -175,7 +175,7 @@ def test_another_encoder_another_catalogue_and_new_pictures_are_told(evaluated: 
     assert news(evaluated, report | {"encoder_digest": "other"}) == [
         "These figures were measured with another encoder."
     ]
-    assert news(evaluated, report | {"label_revision": 5}) == ["The catalogue has been made anew since."]
+    assert news(evaluated, report | {"label_revision": 5}) == ["The catalogue has been recreated since."]
     assert news(evaluated, report | {"items": 399}) == ["1 picture was added since."]
     assert news(evaluated, report | {"items": 402}) == ["2 pictures were removed since."]
 

@@ -1,4 +1,4 @@
-"""A head fitted anew beside the one in use: what it is compared by, and that choosing it is all or nothing."""
+"""A refitted head beside the one in use: how they are compared, and that choosing it is all or nothing."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from fashion16.errors import BusyError, DataError
 from fashion16.files.backup import replace_keeping
 from fashion16.files.locks import only_one
 from fashion16.labels.write_back import WrittenBack, words, write_back
-from fashion16.sources.local import HeapEntry, open_heap
+from fashion16.sources.local import LocalEntry, open_local
 from tests.conftest import REPOSITORY
 from tests.pictures import SHOP, import_from, items_of, labels_of, photo, tree
 
@@ -69,8 +69,8 @@ def undo(shop: Workspace) -> None:
 
 
 def labels(path: Path) -> dict[str, str | None]:
-    with open_heap(path) as heap:
-        return {each.name: each.label for each in heap if isinstance(each, HeapEntry)}
+    with open_local(path) as heap:
+        return {each.name: each.label for each in heap if isinstance(each, LocalEntry)}
 
 
 def written(shop: Workspace) -> list[WrittenBack]:

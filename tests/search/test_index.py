@@ -1,4 +1,4 @@
-"""Approximate search against exact search, and an index that changes against one built anew."""
+"""Approximate search against exact search, and a changed index against a rebuilt one."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_what_is_pinned_is_read_as_it_was_written(
 
 
 def pinned(path: Path, text: str | None) -> Path:
-    """The file with this in the place of what is pinned, nothing for None; sealed anew."""
+    """The file with this in the place of what is pinned, nothing for None; sealed again."""
     with h5py.File(path, "a") as opened:
         del opened.attrs["tunings"]
         if text is not None:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from fashion16.errors import DamagedDataError, MissingDataError
 from fashion16.images import MAX_BYTES, encode_jpeg, read_photo
 from fashion16.sources.label_table import LabelTable, TableRow, file_key, match_files
-from fashion16.sources.local import HeapEntry, open_heap
+from fashion16.sources.local import LocalEntry, open_local
 from fashion16.sources.local_files import Refusal
 from fashion16.text import shown
 
@@ -87,20 +87,20 @@ def rename(path: Path, old: bytes, new: bytes) -> None:
 
 
 def labels(path: Path, **options: Any) -> dict[str, str | None]:
-    with open_heap(path, **options) as heap:
-        return {each.name: each.label for each in heap if isinstance(each, HeapEntry)}
+    with open_local(path, **options) as heap:
+        return {each.name: each.label for each in heap if isinstance(each, LocalEntry)}
 
 
 def refusals(path: Path, **options: Any) -> dict[str, str]:
     """Refusals of the heap, at the latest when its entries are read."""
-    with open_heap(path, **options) as heap:
-        read = [each.read() if isinstance(each, HeapEntry) else each for each in heap]
+    with open_local(path, **options) as heap:
+        read = [each.read() if isinstance(each, LocalEntry) else each for each in heap]
     return {each.name: each.reason for each in read if isinstance(each, Refusal)}
 
 
 def contents(path: Path, **options: Any) -> dict[str, bytes]:
-    with open_heap(path, **options) as heap:
-        read = {each.name: each.read() for each in heap if isinstance(each, HeapEntry)}
+    with open_local(path, **options) as heap:
+        read = {each.name: each.read() for each in heap if isinstance(each, LocalEntry)}
     return {name: data for name, data in read.items() if isinstance(data, bytes)}
 
 
@@ -134,7 +134,7 @@ def test_entries_and_refusals_come_by_name_whatever_order_they_were_made_in(tmp_
         folder = tree(tmp_path / str(turn), dict.fromkeys(order, "x"))
         archive = packed(tmp_path / f"{turn}.zip", dict.fromkeys(order, "x"))
         for path in (folder, archive):
-            with open_heap(path) as heap:
+            with open_local(path) as heap:
                 assert [each.name for each in heap] == expected
                 assert [each.name for each in heap] == expected
                 assert len(heap) == 8
@@ -164,7 +164,7 @@ def test_a_label_of_more_than_200_characters_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_picture_is_passed_over_and_counted(tmp_path: Path, name: str) -> None:
     files = {"Hat/a.jpg": "", "loose.jpg": "", name: ""}
     for path in (tree(tmp_path / "folder", files), packed(tmp_path / "a.zip", files)):
-        with open_heap(path) as heap:
+        with open_local(path) as heap:
             assert [each.name for each in heap] == ["Hat/a.jpg", "loose.jpg"]
             assert heap.passed_over == 1
 
@@ -178,7 +178,9 @@ def test_what_may_be_a_picture_is_an_entry_so_that_its_refusal_gets_a_reason(tmp
 def test_an_archive_inside_is_not_opened(tmp_path: Path, name: str) -> None:
     files = {"Hat/a.jpg": "", name: packed(tmp_path / "inner", {"b.jpg": ""}).read_bytes()}
     for path in (tree(tmp_path / "folder", files), packed(tmp_path / "outer.zip", files)):
-        assert refusals(path) == {name: "Archives inside a heap are not opened. Unpack it, and import what it holds."}
+        assert refusals(path) == {
+            name: "Archives inside an archive or a folder are not opened. Unpack it, and import what it holds."
+        }
 
 
 @pytest.mark.parametrize("name", [*ODD_NAMES, "😀" * 62 + "abc.jpg"], ids=range(11))
@@ -245,16 +247,16 @@ def test_a_pipe_is_refused_and_does_not_stop_the_heap(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.zip")
     assert refusals(tmp_path) == dict.fromkeys(["pipe.jpg", "pipe.zip"], "This is no regular file.")
     with pytest.raises(DamagedDataError, match=r"pipe.zip is neither a folder nor a file"):
-        open_heap(tmp_path / "pipe.zip")
+        open_local(tmp_path / "pipe.zip")
 
 
 def test_a_file_that_went_away_or_cannot_be_read_is_refused_when_it_is_read(tmp_path: Path) -> None:
     tree(tmp_path, {"a.jpg": "", "b.jpg": "", "c.jpg": "x"})
-    with open_heap(tmp_path) as heap:
+    with open_local(tmp_path) as heap:
         (tmp_path / "a.jpg").unlink()
         (tmp_path / "b.jpg").unlink()
         (tmp_path / "b.jpg").mkdir()
-        assert [each.read() for each in heap if isinstance(each, HeapEntry)] == [
+        assert [each.read() for each in heap if isinstance(each, LocalEntry)] == [
             Refusal("a.jpg", "This file cannot be read (No such file or directory)."),
             Refusal("b.jpg", "This file cannot be read (Is a directory)."),
             b"x",
@@ -278,7 +280,7 @@ def test_a_folder_that_cannot_be_opened_is_one_refusal_and_the_root_an_error(
     assert refusals(tmp_path) == {"locked": "This folder cannot be opened (Permission denied)."}
     locked = tmp_path.name
     with pytest.raises(DamagedDataError, match=r"The folder .* cannot be opened \(Permission denied\)") as caught:
-        open_heap(tmp_path)
+        open_local(tmp_path)
     assert caught.value.path == tmp_path
 
 
@@ -299,7 +301,7 @@ def test_looking_through_a_folder_opens_no_file(tmp_path: Path, monkeypatch: pyt
 
     with monkeypatch.context() as patched:
         patched.setattr(builtins, "open", no_open)
-        assert len(open_heap(tmp_path)) == 2_000
+        assert len(open_local(tmp_path)) == 2_000
 
 
 @pytest.mark.parametrize("packing", ["folder", "zip"])
@@ -308,10 +310,10 @@ def test_a_heap_is_read_with_one_picture_in_memory_at_a_time(tmp_path: Path, pac
     path = tree(tmp_path, files) if packing == "folder" else packed(tmp_path / "a.zip", files, zipfile.ZIP_STORED)
     tracemalloc.start()
     try:
-        with open_heap(path) as heap:
+        with open_local(path) as heap:
             total = 0
             for each in heap:
-                assert isinstance(each, HeapEntry)
+                assert isinstance(each, LocalEntry)
                 data = each.read()
                 assert isinstance(data, bytes)
                 total += len(data)
@@ -328,11 +330,11 @@ def test_more_files_than_the_limit_are_refused_as_a_whole(tmp_path: Path, monkey
     folder, archive = tree(tmp_path / "folder", files), packed(tmp_path / "a.zip", files)
     # the folder Hat counts
     monkeypatch.setattr("fashion16.sources.local_files.MAX_ENTRIES", 21)
-    assert len(open_heap(folder)) == len(open_heap(archive)) == 20
+    assert len(open_local(folder)) == len(open_local(archive)) == 20
     monkeypatch.setattr("fashion16.sources.local_files.MAX_ENTRIES", 19)
     for path in (folder, archive):
         with pytest.raises(DamagedDataError, match="holds more than 19 files. Import it in parts.") as caught:
-            open_heap(path)
+            open_local(path)
         assert caught.value.path == path
 
 
@@ -349,20 +351,20 @@ def test_an_archive_s_members_are_counted_while_its_directory_is_read(
     monkeypatch.setattr("fashion16.sources.local_files.MAX_ENTRIES", 5)
     monkeypatch.setattr(zipfile, "ZipInfo", info)
     with pytest.raises(DamagedDataError, match="more than 5 files"):
-        open_heap(path)
+        open_local(path)
     assert len(made) == 6
 
 
 def test_nothing_there_says_so(tmp_path: Path) -> None:
     for name in ("gone", "gone.zip", "gone.csv", "a/b\0c"):
         with pytest.raises(MissingDataError, match="There is nothing at .* that can be opened. Correct its name."):
-            open_heap(tmp_path / name)
+            open_local(tmp_path / name)
 
 
 def test_an_empty_folder_or_archive_is_an_empty_heap(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for path in (tmp_path / "empty", packed(tmp_path / "empty.zip", {})):
-        assert len(open_heap(path)) == 0
+        assert len(open_local(path)) == 0
 
 
 # tables
@@ -426,7 +428,7 @@ def test_a_table_without_usable_columns_says_which_it_has(
 ) -> None:
     path = with_table(tmp_path, f"{header}\na.jpg,Hat\n" if header else "", "a.jpg")
     with pytest.raises(DamagedDataError, match=f"The table “labels.csv” in .* {sentence}") as caught:
-        open_heap(path, **options)
+        open_local(path, **options)
     assert caught.value.path == path
 
 
@@ -540,7 +542,7 @@ def test_a_table_s_labels_are_stripped_limited_and_else_left_alone(tmp_path: Pat
 
 def test_pictures_that_the_table_does_not_mention_are_counted(tmp_path: Path) -> None:
     path = with_table(tmp_path, "file,label\na.jpg,Hat\n", "a.jpg", "b.jpg", "Dress/c.jpg")
-    with open_heap(path) as heap:
+    with open_local(path) as heap:
         assert [each.name for each in heap] == ["a.jpg"]
         assert heap.unlisted == 2
 
@@ -548,7 +550,7 @@ def test_pictures_that_the_table_does_not_mention_are_counted(tmp_path: Path) ->
 def test_a_refused_file_that_the_table_mentions_has_one_line(tmp_path: Path) -> None:
     path = with_table(tmp_path, "file,label\na.jpg,Hat\n")
     (path / "a.jpg").symlink_to("/etc/passwd")
-    with open_heap(path) as heap:
+    with open_local(path) as heap:
         assert list(heap) == [Refusal("a.jpg", "This link leads out of the folder, and is not followed.")]
 
 
@@ -570,24 +572,24 @@ def test_of_several_tables_one_must_be_named(tmp_path: Path) -> None:
         with pytest.raises(
             DamagedDataError, match="holds several tables: “test.csv”, “train.csv”. Name the one to use"
         ):
-            open_heap(path)
+            open_local(path)
         assert labels(path, table="train.csv") == {"a.jpg": "Hat"}
         assert labels(path, table="more/old.csv") == {"a.jpg": "Top"}
         with pytest.raises(DamagedDataError, match="holds no table called “gone.csv”. Correct its name."):
-            open_heap(path, table="gone.csv")
+            open_local(path, table="gone.csv")
         with pytest.raises(DamagedDataError, match="holds no table called “../train.csv”"):
-            open_heap(path, table="../train.csv")
+            open_local(path, table="../train.csv")
 
 
 def test_a_column_named_without_a_table_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DamagedDataError, match="has no table in which a column could be named"):
-        open_heap(tree(tmp_path, {"Hat/a.jpg": ""}), label_column="label")
+        open_local(tree(tmp_path, {"Hat/a.jpg": ""}), label_column="label")
 
 
 @pytest.mark.parametrize("table", ["file,label\n", "file,label\n\n,\n", "\n\nfile;label\n;\n"])
 def test_a_table_that_names_no_file_is_not_taken_for_none(tmp_path: Path, table: str) -> None:
     with pytest.raises(DamagedDataError, match="The table “labels.csv” in .* names no file."):
-        open_heap(with_table(tmp_path, table, "Hat/a.jpg"))
+        open_local(with_table(tmp_path, table, "Hat/a.jpg"))
 
 
 def test_a_row_with_too_many_cells_is_refused_unless_they_are_empty(tmp_path: Path) -> None:
@@ -600,7 +602,7 @@ def test_a_row_with_too_many_cells_is_refused_unless_they_are_empty(tmp_path: Pa
 def test_a_table_with_a_row_that_never_ends_is_refused(tmp_path: Path, row: str) -> None:
     path = with_table(tmp_path, f"file,label\na.jpg,Hat\n{row}", "a.jpg", "b.jpg")
     with pytest.raises(DamagedDataError, match=r"The table “labels.csv” in .* cannot be read after line 2 \("):
-        open_heap(path)
+        open_local(path)
 
 
 def test_too_many_rows_or_bytes_in_a_table_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -613,21 +615,21 @@ def test_too_many_rows_or_bytes_in_a_table_are_refused(tmp_path: Path, monkeypat
     monkeypatch.setattr("fashion16.sources.label_table.MAX_ROWS", 2)
     for name in ("labels.csv", "labels.parquet"):
         with pytest.raises(DamagedDataError, match="has more than 2 rows. Import it in parts."):
-            open_heap(tmp_path / name)
+            open_local(tmp_path / name)
     monkeypatch.setattr("fashion16.sources.local.MAX_TABLE_BYTES", 20)
     with pytest.raises(DamagedDataError, match="The table “labels.csv” cannot be read: This file is larger than"):
-        open_heap(tmp_path / "labels.csv")
+        open_local(tmp_path / "labels.csv")
 
 
 def test_a_table_that_cannot_be_used_is_not_overlooked(tmp_path: Path) -> None:
     tree(tmp_path / "heap", {"images/a.jpg": ""})
     (tmp_path / "heap" / "labels.csv").symlink_to("/etc/passwd")
     with pytest.raises(DamagedDataError, match="The table “labels.csv” cannot be read: This link leads out of"):
-        open_heap(tmp_path / "heap")
+        open_local(tmp_path / "heap")
     path = packed(tmp_path / "a.zip", {"images/a.jpg": "", "labels.csv": "file,label\na,Hat\n"})
     patch(path, "labels.csv", flags=1)
     with pytest.raises(DamagedDataError, match="The table “labels.csv” cannot be read: This file is encrypted."):
-        open_heap(path)
+        open_local(path)
 
 
 @pytest.mark.parametrize("packing", ["folder", "zip"])
@@ -644,23 +646,23 @@ def test_a_parquet_table_is_read(tmp_path: Path, packing: str) -> None:
 def test_a_parquet_table_s_errors_are_sentences(tmp_path: Path) -> None:
     path = with_table(tmp_path, b"PAR1 and then nothing", called="labels.parquet")
     with pytest.raises(DamagedDataError, match=r"is no Parquet file that can be read \(ArrowInvalid\)"):
-        open_heap(path)
+        open_local(path)
     pd.DataFrame({"file": [{"bytes": b"x"}], "label": ["Hat"]}).to_parquet(path / "labels.parquet")
     with pytest.raises(DamagedDataError, match=r"has struct<bytes: binary> in its column “file”, not text"):
-        open_heap(path)
+        open_local(path)
     pd.DataFrame({"file": ["a"], "kind": ["Hat"]}).to_parquet(path / "labels.parquet")
     with pytest.raises(DamagedDataError, match=r"has no label column .* Its columns are: “file”, “kind”."):
-        open_heap(path)
+        open_local(path)
     pd.DataFrame({"file": [], "label": []}).astype(str).to_parquet(path / "labels.parquet")
     with pytest.raises(DamagedDataError, match="names no file"):
-        open_heap(path)
+        open_local(path)
 
 
 def test_without_pyarrow_a_parquet_table_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     path = with_table(tmp_path, b"PAR1", called="labels.parquet")
     with pytest.raises(DamagedDataError, match="needs the package pyarrow. Install it, or save the table as CSV."):
-        open_heap(path)
+        open_local(path)
 
 
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
@@ -755,9 +757,9 @@ def test_nothing_is_unpacked_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("c:evil.jpg", "This name is an absolute path: it leads out of the archive."),
         (
             "..\\..\\evil.jpg",
-            "This name holds a backslash, which some systems take for a folder. Pack the archive anew.",
+            "This name holds a backslash, which some systems take for a folder. Repack the archive.",
         ),
-        ("Hat\\a.jpg", "This name holds a backslash, which some systems take for a folder. Pack the archive anew."),
+        ("Hat\\a.jpg", "This name holds a backslash, which some systems take for a folder. Repack the archive."),
     ],
 )
 def test_a_member_whose_name_leads_elsewhere_is_refused(tmp_path: Path, name: str, sentence: str) -> None:
@@ -803,7 +805,7 @@ def test_an_encrypted_member_is_refused(tmp_path: Path, flag: int) -> None:
 def test_a_member_packed_by_another_method_is_refused(tmp_path: Path, method: int) -> None:
     path = packed(tmp_path / "a.zip", {"a.jpg": bytes(10**7)}, method if method in (12, 14) else zipfile.ZIP_DEFLATED)
     patch(path, "a.jpg", method=method)
-    sentence = "This file is packed by a method other than Deflate. Pack the archive anew as a plain ZIP."
+    sentence = "This file is packed by a method other than Deflate. Repack the archive as a plain ZIP."
     assert refusals(path) == {"a.jpg": sentence}
 
 
@@ -825,7 +827,7 @@ def test_a_member_that_was_refused_does_not_stand_in_for_another_of_its_name(
     # the bytes counted are those of the file that is read
     monkeypatch.setattr("fashion16.sources.local_files.MAX_TOTAL_BYTES", 5)
     with pytest.raises(DamagedDataError, match="would unpack to"):
-        open_heap(path)
+        open_local(path)
 
 
 def test_utf8_names_are_read_even_where_the_archive_does_not_say_so(tmp_path: Path) -> None:
@@ -904,7 +906,7 @@ def test_a_bomb_that_lies_about_its_size_is_unpacked_no_further_than_it_says(tmp
 def test_a_member_of_too_high_a_ratio_is_refused_unless_it_is_small(tmp_path: Path) -> None:
     path = packed(tmp_path / "a.zip", {"a.bmp": bytes(2**20 + 1), "b.bmp": bytes(2**20), "c.csv": bytes(2**21)})
     with pytest.raises(DamagedDataError, match="The table “c.csv”"):
-        open_heap(path)
+        open_local(path)
     path = packed(tmp_path / "b.zip", {"a.bmp": bytes(2**20 + 1), "b.bmp": bytes(2**20)})
     assert refusals(path) == {"a.bmp": "This file would unpack to more than 100 times its size, as no photo does."}
     assert {name: len(data) for name, data in contents(path).items()} == {"b.bmp": 2**20}
@@ -920,7 +922,7 @@ def test_a_table_in_an_archive_is_read_no_further_than_its_limit(
         with pytest.raises(
             DamagedDataError, match="The table “labels.csv” cannot be read: This file is larger than 1 MB"
         ):
-            open_heap(path)
+            open_local(path)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -938,13 +940,13 @@ def test_an_archive_that_would_unpack_to_too_much_is_refused_as_a_whole(
     with pytest.raises(
         DamagedDataError, match="would unpack to 1,200 MB; for an archive of its size the limit is 40 MB"
     ):
-        open_heap(path)
+        open_local(path)
     honest = packed(tmp_path / "b.zip", dict.fromkeys(names, "x"))
     monkeypatch.setattr("fashion16.sources.local_files.MAX_TOTAL_BYTES", 30)
-    assert len(open_heap(honest)) == 30
+    assert len(open_local(honest)) == 30
     monkeypatch.setattr("fashion16.sources.local_files.MAX_TOTAL_BYTES", 29)
     with pytest.raises(DamagedDataError, match="would unpack to 0 MB"):
-        open_heap(honest)
+        open_local(honest)
 
 
 @pytest.mark.parametrize("content", [b"", b"my holiday pictures " * 100, b"PK\x03\x04", b"Rar!\x1a\x07\x00"])
@@ -952,7 +954,7 @@ def test_a_file_that_is_no_heap_is_refused(tmp_path: Path, content: bytes) -> No
     path = tmp_path / "pictures.zip"
     path.write_bytes(content)
     with pytest.raises(DamagedDataError, match="is neither a folder nor a table .* nor a ZIP archive") as caught:
-        open_heap(path)
+        open_local(path)
     assert caught.value.path == path
 
 
@@ -966,15 +968,15 @@ def test_an_archive_whose_directory_cannot_be_read_is_refused_as_a_whole(tmp_pat
     rename(wrong, "ä".encode(), b"\xff\xff")
     for path in (cut, future, wrong):
         with pytest.raises(DamagedDataError, match="nor a ZIP archive that can be read"):
-            open_heap(path)
+            open_local(path)
 
 
 def test_an_archive_is_read_until_it_is_closed(tmp_path: Path) -> None:
-    with open_heap(packed(tmp_path / "a.zip", {"a.jpg": "x"})) as heap:
+    with open_local(packed(tmp_path / "a.zip", {"a.jpg": "x"})) as heap:
         (entry,) = heap
-        assert isinstance(entry, HeapEntry)
+        assert isinstance(entry, LocalEntry)
         assert entry.read() == entry.read() == b"x"
-    with pytest.raises(ValueError, match="the heap is closed"):
+    with pytest.raises(ValueError, match="the source is closed"):
         entry.read()
 
 
@@ -991,10 +993,10 @@ def test_members_of_any_names_are_entries_refusals_or_counted(names: list[str]) 
                     continue
                 with archive.open(info, "w") as file:
                     file.write(info.filename.encode())
-        with open_heap(path) as heap:
+        with open_local(path) as heap:
             for each in heap:
                 each.name.encode()
-                if isinstance(each, HeapEntry):
+                if isinstance(each, LocalEntry):
                     assert each.read() == each.name.encode()
 
 
@@ -1011,8 +1013,8 @@ def test_an_altered_archive_is_a_heap_or_an_error(changes: list[tuple[int, int]]
             data[-1 - place % len(data)] = value
         path.write_bytes(data)
         try:
-            with open_heap(path) as heap:
-                read = [each.read() if isinstance(each, HeapEntry) else each for each in heap]
+            with open_local(path) as heap:
+                read = [each.read() if isinstance(each, LocalEntry) else each for each in heap]
         except DamagedDataError:
             return
         assert all(isinstance(each, bytes | Refusal) for each in read)

@@ -137,7 +137,7 @@ def _lost(collection: Collection, category: str, partition: Partition) -> None:
         return
     st.warning(
         f"{len(found):,} of {len(partition):,} pictures do not find themselves. Let a search probe more buckets (see "
-        "Follow a query), or write the index anew.",
+        "Follow a query), or rebuild the index.",
         icon=":material/visibility_off:",
     )
     pictures_module.few(collection, found.tolist(), "lost")
@@ -150,7 +150,7 @@ def _foreign(collection: Collection) -> None:
     st.subheader("Pictures whose neighbours carry another label", anchor=False)
     st.caption(
         f"Of a sample of all categories, those of whose {NEIGHBOURS} most similar pictures, wherever they lie, more "
-        "than half carry another label: either the label is wrong, or two labels can hardly be told apart."
+        "than half carry another label: either the label is wrong, or two labels are hard to distinguish."
     )
     sample = st.segmented_control(
         "Sample", SAMPLES, default=SAMPLES[0], required=True, key="sample", format_func=lambda n: f"{n:,}",
@@ -210,8 +210,8 @@ def _suspicion(collection: Collection) -> None:
     ranked = collection.stored.label_issues_file.exists()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            "All labels of this collection have been ranked by suspicion, with a head that has not seen them: a more "
-            "thorough look than at neighbours alone."
+            "All labels of this collection have been ranked by suspicion, with a classifier that has not seen them: a "
+            "more thorough look than at neighbours alone."
             if ranked
             else "Correct labels can rank all labels by suspicion, a more thorough look than at neighbours alone.",
             width="content",

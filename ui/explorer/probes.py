@@ -44,7 +44,7 @@ def show(collection: Collection, category: str, followed: Followed, name: str) -
     with right:
         st.markdown(
             "**What each bucket more brings**",
-            help="How many of the true neighbours are found when so many pictures have been compared. Dashed: what "
+            help="How many of the true neighbours are found after comparing this number of pictures. Dashed: what "
             "buckets in random order would find. The higher above it the curve, the better the hash keeps alike "
             "pictures together. Click a point for what is in its bucket.",
         )

@@ -14,7 +14,7 @@ from fashion16.collections import indexing
 from fashion16.collections.opened import Collection
 from fashion16.errors import Fashion16Error, SearchError
 from fashion16.explore import probing
-from fashion16.search.index import CategoryIndex
+from fashion16.search.index import SCAN_LIMIT, CategoryIndex
 from ui.explorer import probing_charts
 from ui.shared import access, csv, messages, text
 
@@ -39,10 +39,10 @@ PROBES = _Curve(
     "n_probes",
     "More buckets",
     "buckets probed",
-    "How many of the 20 nearest pictures a search finds when it looks into so many buckets, against exact search; "
-    "“auto” leaves it to the size of the category, of which up to 100,000 pictures are all compared. The band is the "
-    "95 % interval of the sample, the lower curve the pictures that a search compares: more buckets find more and cost "
-    "more. How many milliseconds that is on this computer, a point says when you touch it.",
+    "How many of the 20 nearest pictures a search finds when it looks into this number of buckets, against exact "
+    f"search; “auto” leaves it to the size of the category: up to {SCAN_LIMIT:,} pictures are all compared. The band "
+    "is the 95 % interval of the sample. The lower curve counts the pictures that a search compares: more buckets "
+    "find more and cost more. Touch a point to see how many milliseconds that is on this computer.",
     probing.recall_by_probes,
 )
 BITS = _Curve(
@@ -50,7 +50,7 @@ BITS = _Curve(
     "n_bits",
     "Longer codes",
     "bits of a code",
-    "How many of the 20 nearest pictures are found with codes of so many bits. The longer the code, the better its "
+    "How many of the 20 nearest pictures are found with codes of this length. The longer the code, the better its "
     "Hamming distance tells which candidates to compare exactly, and the more bytes each picture takes.",
     probing.recall_by_bits,
 )
@@ -119,9 +119,9 @@ def _one(collection: Collection, category: str, curve: _Curve) -> None:
             st.button(
                 "Make this the default", key=f"default_{curve.name}", disabled=chosen is None or is_default,
                 on_click=_make_default, args=(collection, category, curve.name, chosen), icon=":material/check_circle:",
-                help=f"Searches in {text.plain(category)} probe so many buckets from then on."
+                help=f"Searches in {text.plain(category)} probe this number of buckets from then on."
                 if curve is PROBES
-                else "The codes of all categories are computed anew, with so many bits. No picture is encoded again.",
+                else "The codes of all categories are recomputed with this length. No picture is encoded again.",
             )  # fmt: skip
             if curve is PROBES and today:
                 st.button(

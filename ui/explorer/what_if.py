@@ -1,4 +1,4 @@
-"""What if: the category hashed anew with other settings, beside today's, and the index rebuilt with them."""
+"""What if: the category rehashed with other settings, beside today's index, and the index rebuilt with them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fashion16.explore import buckets
 from fashion16.explore.buckets import BucketFigures, Sizes, WhatIf
 from fashion16.search import index_file
 from fashion16.search.hyperplanes import MAX_KEY_BITS
-from fashion16.search.index import N_BITS, SEED
+from fashion16.search.index import N_BITS, SCAN_LIMIT, SEED
 from fashion16.search.partition import AUTOMATIC, Partition, Tuning, key_bits_for
 from ui.explorer import bucket_charts, categories
 from ui.shared import access, cards, messages, text
@@ -89,7 +89,7 @@ def _sliders(today: Settings) -> Settings:
         probes = st.slider(
             "Buckets probed", 0, last, min(today.n_probes, last), key="n_probes", bind="query-params",
             help="How many buckets a search looks into, the nearest first. 0: by itself, which scans a category of up "
-            "to 100,000 pictures as a whole.",
+            f"to {SCAN_LIMIT:,} pictures as a whole.",
         )  # fmt: skip
     return Settings(int(key_bits), int(n_bits), int(seed), int(probes))
 
@@ -98,7 +98,7 @@ def _figures(now: BucketFigures, then: BucketFigures) -> None:
     table = pd.DataFrame([{"settings": "today"} | vars(now), {"settings": "what if"} | vars(then)])
     cards.heading(
         "Buckets with these settings",
-        "The figures of the category hashed anew, each with the difference from today’s: green is better, red worse.",
+        "The figures of the rehashed category, each with the difference from today’s: green is better, red worse.",
         table, "what-if-buckets",
     )  # fmt: skip
     with st.grid(4, min_column_width=155, gap="small", key="what_if_figures"):
@@ -131,11 +131,11 @@ def _searches(now: WhatIf, then: WhatIf, n: int) -> None:
         )  # fmt: skip
         cards.difference(
             "Codes compared", then.candidates, now.candidates, "{:,.0f}", -1,
-            "Pictures whose codes a search compares, on average, with so many buckets probed.",
+            "Pictures whose codes a search compares, on average, with this number of buckets probed.",
         )  # fmt: skip
         cards.difference(
             "Bytes a picture", then.bytes_per_item, now.bytes_per_item, "{:,.0f}", -1,
-            "In memory and in the index file: its code, its embedding of one byte a number, and its id.",
+            "Its code, its embedding and its id, in memory and in the index file.",
         )  # fmt: skip
         cards.difference(
             "Category, MB", n * then.bytes_per_item / 1e6, n * now.bytes_per_item / 1e6, "{:,.2f}", -1,
@@ -190,14 +190,14 @@ def changes_between(name: str, today: Settings, wanted: Settings) -> list[str]:
 
 
 def _rebuild(collection: Collection, name: str, today: Settings, wanted: Settings | None = None) -> None:
-    """Hash the index anew and write it (a callback); the sliders say how, unless it is given."""
+    """Rehash the index and write it (a callback); the sliders say how, unless it is given."""
     back = wanted is not None
     chosen = wanted or Settings(
         **{key: int(st.session_state[key]) for key in ("key_bits", "n_bits", "seed", "n_probes")}
     )
     tuning = AUTOMATIC if back else _pinned(collection, name, today, chosen)
     try:
-        with st.spinner("Hashing all pictures anew", show_time=True):
+        with st.spinner("Rehashing all pictures", show_time=True):
             indexing.retune(collection, chosen.n_bits, chosen.seed, {name: tuning})
     except Fashion16Error as error:
         messages.keep("what_if", str(error), "problem")

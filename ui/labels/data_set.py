@@ -46,17 +46,17 @@ def _index(collection: Collection) -> None:
         n = collection.n_since_index
         st.caption(f"{n:,} decisions since the index was written. Searches know of them already.")
         st.button(
-            "Write the index", key="write_index", disabled=not n, on_click=_do, args=(_write_index, collection),
+            "Save the index", key="write_index", disabled=not n, on_click=_do, args=(_write_index, collection),
             icon=":material/save:",
         )  # fmt: skip
 
 
 def _head(collection: Collection) -> None:
     with st.container(border=True, key="head_card"):
-        st.markdown("**Head**, which predicts the category")
+        st.markdown("**Classifier**, which predicts the category")
         candidate = refitting.pending(collection.stored)
         if candidate is None:
-            st.caption("Fitted anew, it learns from the corrected labels; you see how good it is before you use it.")
+            st.caption("Refitted, it learns from the corrected labels; you see how good it is before you use it.")
             st.button("Refit", key="refit", on_click=_do, args=(_refit, collection), icon=":material/model_training:")
             return
         _compare(candidate)
@@ -151,22 +151,22 @@ def _do(action: Callable[..., str], *arguments: object) -> None:
 
 
 def _write_index(collection: Collection) -> str:
-    return f"The index is written, at revision {rewrite_index(collection):,}."
+    return f"The index is saved, at revision {rewrite_index(collection):,}."
 
 
 def _refit(collection: Collection) -> str:
     jobs.start(collection.stored.job_folder, ["refit", collection.name])
-    return "A new head is being fitted."
+    return "A new classifier is being fitted."
 
 
 def _swap(collection: Collection) -> str:
     refitting.swap(collection.stored)
-    return "The new head predicts from now on."
+    return "The new classifier predicts from now on."
 
 
 def _discard(collection: Collection) -> str:
     refitting.discard(collection.stored)
-    return "The present head stays."
+    return "The present classifier stays."
 
 
 def _try_back(collection: Collection) -> str:

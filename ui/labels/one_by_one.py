@@ -128,7 +128,7 @@ def _about(item: Item, facts: _Facts) -> None:
         st.markdown(f"suggested **{text_module.plain(facts.suggested)}** · {facts.share:.0%}")
     if facts.guesses:
         shares = ", ".join(f"{text_module.plain(name)} {share:.0%}" for name, share in facts.guesses)
-        st.caption(f"The head sees: {shares}")
+        st.caption(f"Predicted: {shares}")
     if facts.copies:
         st.caption(f":material/file_copy: The same file as picture {', '.join(map(str, facts.copies[:5]))}.")
     if facts.twin >= 0:
@@ -237,7 +237,7 @@ def _decide(collection: Collection, item_id: int, version: int, verb: str, label
                 item_id, who, version
             )
     except StaleItemError as error:
-        # the same key twice before the page was drawn anew is no conflict
+        # the same key pressed twice before the page was redrawn is no conflict
         if error.changed_by != who:
             wanted = f" You chose “{label}”." if label else ""
             messages.keep("one_by_one", f"{error}{wanted}", "warning")

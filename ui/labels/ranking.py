@@ -32,7 +32,7 @@ def of(collection: Collection) -> LabelIssues | None:
     elif (since := collection.catalogue.n_corrections_since(issues.revision)) >= MANY:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"{since:,} decisions since the labels were ranked.")
-            _button(collection.name, "Rank anew", "tertiary")
+            _button(collection.name, "Rank again", "tertiary")
     return issues
 
 

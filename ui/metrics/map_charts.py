@@ -16,7 +16,7 @@ HEIGHT = 600
 
 
 def largest(labels: pd.Series, most: int = len(COLOURS)) -> list[str]:
-    """The labels that get a colour of their own: at most so many, the most frequent first."""
+    """The labels that get a colour of their own: at most `most`, the most frequent first."""
     counts = labels[labels != ""].value_counts()
     return sorted(counts.index, key=lambda name: (-counts[name], name))[:most]
 
@@ -79,7 +79,7 @@ def _dots(part: pd.DataFrame, name: str, marker: dict[str, object], of: int) -> 
 
 
 def _size(of: int) -> int:
-    """Pixels of a point among so many."""
+    """Width of a point in pixels, by the number of points."""
     return 7 if of < 2_000 else 5 if of < 8_000 else 4
 
 

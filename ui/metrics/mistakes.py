@@ -99,8 +99,8 @@ def categories(collection: Collection, report: Report, pictures: pd.DataFrame | 
         quality_charts.dots(shown, "category", "measure"),
         "category_dots",
         "Precision and recall of each category, the weakest first, with 95 % intervals.",
-        f"The weakest on top.{fewer} **Precision**: of the pictures that get this category, so many carry its label. "
-        "**Recall**: of the pictures that carry its label, so many get the category. The line is the 95 % interval. "
+        f"The weakest on top.{fewer} **Precision**: how many of the pictures given this category carry its label. "
+        "**Recall**: how many of the pictures with its label are given the category. The line is the 95 % interval. "
         "Click a point to open its mistakes.",
     )
     if point:

@@ -82,7 +82,7 @@ def by_items(searches: pd.DataFrame) -> go.Figure:
 
 
 def features(frame: pd.DataFrame) -> go.Figure:
-    """The share told rightly by each kind of features, the best on top: name, value, low, high, n."""
+    """The share classified correctly with each kind of features, the best on top: name, value, low, high, n."""
     frame = frame.sort_values("value")
     figure = go.Figure(
         go.Bar(

@@ -30,7 +30,7 @@ def show(collection: Collection) -> None:
     pictures = quality.predictions(collection.stored)
     if pictures is None:
         st.caption(
-            ":material/info: Which pictures the mistakes are was not kept with this evaluation. Measure anew, and a "
+            ":material/info: This evaluation did not keep which pictures were mistaken. Measure again, and a "
             f"click opens them: `fashion16 evaluate {collection.name}`"
         )
     mistakes.confusion(collection, report, pictures)
@@ -60,11 +60,15 @@ def _standing(collection: Collection, report: Report) -> None:
 
 def _cards(report: Report) -> None:
     cards = (
-        ("Right guesses", ("classification", "accuracy"), "Of the pictures with a known label, so many get it right."),
+        (
+            "Right guesses",
+            ("classification", "accuracy"),
+            "The share of pictures with a known label whose category is guessed right.",
+        ),
         (
             "Same label in 20",
             ("retrieval", "in_category", "precision_at_20"),
-            "Precision@20: of the twenty pictures that a search shows, so many carry the searched picture’s label.",
+            "Precision@20: the share of a search’s 20 results that carry the searched picture’s label.",
         ),
         (
             "In good order",
@@ -79,7 +83,7 @@ def _cards(report: Report) -> None:
         (
             "Index finds",
             (),
-            "Recall@20: of the twenty nearest pictures by exact comparison, the hash index finds so many.",
+            "Recall@20: the share of the 20 nearest pictures by exact comparison that the hash index finds.",
         ),
     )
     by_probes, _ = quality_tables.recall(report)
@@ -127,7 +131,7 @@ def _few_labels(report: Report) -> None:
     draw(
         quality_charts.curve(table, "per_category", "labelled pictures a category", "right guesses", numeric=True),
         "few_labels", "Accuracy by labelled pictures a category.",
-        "What a small collection can expect: right guesses when only so many pictures of each category have labels.",
+        "What a small collection can expect: right guesses with only this number of labelled pictures a category.",
     )  # fmt: skip
 
 
@@ -155,14 +159,14 @@ def _recall(report: Report) -> None:
         draw(
             quality_charts.curve(by_probes, "setting", "buckets looked into", "of the true twenty"), "recall_probes",
             "Recall at 20 by probes.",
-            "Of the twenty nearest pictures by exact comparison, so many are found. More buckets find more, and take "
+            "The share of the 20 nearest pictures by exact comparison that is found. More buckets find more, and take "
             "longer; “as served” is what a search does by itself.",
         )  # fmt: skip
     with right:
         if len(by_bits) > 1:
             draw(
                 quality_charts.curve(by_bits, "setting", "bits of a code", "of the true twenty"), "recall_bits",
-                "Recall at 20 by bits.", "Longer codes tell pictures apart better, and take more room.",
+                "Recall at 20 by bits.", "Longer codes separate pictures better, and take more memory.",
             )  # fmt: skip
 
 
@@ -177,12 +181,12 @@ def _photos(report: Report) -> None:
             (
                 "Right guesses",
                 ("ten_classes", "accuracy"),
-                "A head of its own for the ten classes of the public clothing data set’s photos.",
+                "A classifier of its own for the ten classes of the public clothing data set’s photos.",
             ),
             (
-                "This head’s guesses",
+                "This classifier’s guesses",
                 ("counterparts", "accuracy"),
-                "This collection’s head on these photos, where its categories may mean the same garment.",
+                "This collection’s classifier on these photos, where its categories may mean the same garment.",
             ),
             ("… or its second", ("counterparts", "accuracy_of_two_guesses"), "The first or the second guess is right."),
         ):

@@ -30,7 +30,7 @@ def stamp(report: Report) -> dict[str, str]:
     parts = {
         "measured": _date(str(report.get("measured_at", ""))),
         "encoder": str(report.get("encoder_digest", ""))[:8],
-        "head": str(report.get("head_digest", ""))[:8],
+        "classifier": str(report.get("head_digest", ""))[:8],
         "labels": f"revision {report['label_revision']}" if "label_revision" in report else "",
     }
     return {name: text for name, text in parts.items() if text}
@@ -74,7 +74,7 @@ def mistakes(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def most_confused(counts: pd.DataFrame, most: int) -> pd.DataFrame:
-    """The rows and columns of the categories with the most mistakes, at most so many, in their order."""
+    """The rows and columns of the categories with the most mistakes, at most `most`, in their order."""
     if len(counts) <= most:
         return counts
     values = counts.to_numpy()

@@ -80,7 +80,7 @@ def _train(collection: Collection) -> None:
         if not kinds:
             st.markdown(
                 f"Networks are trained with pictures of one size, such as those of `{DEFAULT_COLLECTION}`: choose it "
-                "in the sidebar. This collection's head learns from its labels at once: see **Correct labels**, "
+                "in the sidebar. This collection's classifier learns from its labels at once: see **Correct labels**, "
                 "Data set."
             )
             return

@@ -46,7 +46,7 @@ def show(collection: Collection) -> None:
         jobs.news(collection.name)
     if runs:
         chosen = _choose(runs, live)
-        # while a run is under way, this part alone is drawn anew
+        # while a run is under way, only this part is redrawn
         st.fragment(_curves, run_every=LOOK_EVERY if live or waiting else None)(collection, chosen, known, live)
     elif not waiting:
         _invite()
@@ -139,7 +139,7 @@ def _options(chosen: Sequence[Run]) -> Options:
 
 
 def _curves(collection: Collection, names: Sequence[str], known: frozenset[str], live: frozenset[str]) -> None:
-    """What is under way, and the charts; drawn anew by itself while a run is."""
+    """What is under way, and the charts; redrawn by itself during a run."""
     _look_out(collection, known, live)
     runs = [run for run in runs_in(collection.stored.layout.runs_folder) if run.name in known]
     for run in runs:
@@ -236,7 +236,7 @@ def _progress(run: Run) -> None:
 
 
 def _look_out(collection: Collection, known: frozenset[str], live: frozenset[str]) -> None:
-    """Draw the whole page anew once a run was begun, or has ended."""
+    """Redraw the whole page when a run has begun or ended."""
     runs = runs_in(collection.stored.layout.runs_folder)
     if frozenset(run.name for run in runs) != known or frozenset(run.name for run in runs if run.is_live) != live:
         st.rerun()

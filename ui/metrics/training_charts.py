@@ -18,7 +18,7 @@ LEARNING_RATE = "learning_rate"
 FIRST = ("loss", "accuracy", LEARNING_RATE)  # what every run has, as the paper's figure 4 shows it
 COLUMNS = ["run", "figure", "part", "epoch", "minutes", "value", "smoothed"]
 HEIGHT, LOW = 300, 200
-MOST = 5_000  # points of a chart: more cannot be told apart, and make a browser slow
+MOST = 5_000  # points of a chart: more cannot be distinguished, and make a browser slow
 FEW = 40  # points of a line that are marked one by one
 NO_FIGURES = ("epoch", "seconds")
 KINDS = {"small": "small pictures"}  # the encoder learns from these and from photos
@@ -163,7 +163,7 @@ def _ticks(rows: pd.DataFrame, axis: str) -> dict[str, object]:
 
 
 def _thinned(line: pd.DataFrame, most: int) -> pd.DataFrame:
-    """Every so many-th row, and the last one."""
+    """At most `most` rows at even steps, and the last one."""
     step = math.ceil(len(line) / most)
     if step == 1:
         return line

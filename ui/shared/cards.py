@@ -56,10 +56,10 @@ KINDS = {
         -1,
     ),
     "gini": Kind(
-        "Gini",
+        "Unevenness",
         "{:.2f}",
         ".2f",
-        "How unevenly the buckets are filled: 0 when all hold the same number, near 1 when one holds everything.",
+        "The Gini coefficient of the buckets’ sizes: 0 when all hold the same, near 1 when one holds everything.",
         -1,
     ),
     "expected_candidates": Kind(
@@ -78,7 +78,7 @@ KINDS = {
 
 
 def show(figures: Any, key: str, across: int) -> None:
-    """A card for each of the kinds that the figures have as an attribute, so many in a row where there is room."""
+    """A card for each of the kinds that the figures have as an attribute, `across` in a row where they fit."""
     with st.grid(across, min_column_width=130, gap="small", key=key):
         for name in KINDS:
             if hasattr(figures, name):

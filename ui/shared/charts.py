@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 
 ACCENT = "#C43A6B"  # readable on both themes' grounds
 QUIET = "#B9A9B3"
-# Okabe and Ito's colours ("Color universal design", 2008), told apart by colour-blind eyes; yellow and black, which one
-# of the themes' grounds would swallow, are left out
+# Okabe and Ito's colours ("Color universal design", 2008), which colour-blind people can distinguish; without yellow
+# and black, which are hard to see on the light or the dark theme
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8A8A8A")
 SEQUENTIAL = "Cividis"  # of one meaning for all eyes, and with contrast on both grounds
 LONGEST = 24  # letters of a name beside its bar

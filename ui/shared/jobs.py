@@ -52,7 +52,7 @@ DOING = {
     "import": "is being made searchable",
     "index": "is being indexed",
     "label-issues": "is being ranked",
-    "refit": "gets a new head",
+    "refit": "gets a new classifier",
     "evaluate": "is being measured",
     "train": "has a network in training",
     "map": "is being laid out as a map",
@@ -63,7 +63,7 @@ DOING = {
 DONE = {
     "label-issues": "has been ranked: the labels most likely wrong come first",
     "index": "has a new index",
-    "refit": "has a new head to choose: see Data set on the Correct labels page",
+    "refit": "has a new classifier to choose: see Data set on the Correct labels page",
     "evaluate": "has been measured: see Quality on the Metrics page",
     "train": "has a trained network: see Training on the Metrics page",
     "map": "has a new map: see Map on the Metrics page",
@@ -100,7 +100,7 @@ def _folder(name: str) -> Path:
 
 
 def _progress(folder: Path) -> None:
-    """A running job; drawn anew every second by itself."""
+    """A running job; redrawn every second."""
     state = jobs.state(folder)
     if state is None or not state.running:
         st.rerun()

@@ -114,7 +114,7 @@ def test_a_point_of_the_curve_is_clicked_and_becomes_the_default(
     # the points of the first row are the recall of 1, 2, 4 and 8 buckets, and of all
     curve.locator(".subplot.xy .scatterlayer .trace").nth(1).locator(".point").nth(2).click(force=True)
     expect(button).to_be_enabled(timeout=WAIT)
-    # while it is drawn anew, the old one is there, too
+    # while it is redrawn, the old one is there, too
     expect(page.locator(".st-key-point_probes input").first).to_have_value(re.compile("^4: recall"), timeout=WAIT)
     button.click()
     expect(page.get_by_text("A search in “Sandal” probes 4 buckets from now on.")).to_be_visible(timeout=WAIT)

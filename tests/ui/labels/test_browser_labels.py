@@ -193,8 +193,8 @@ def test_the_data_set_view_writes_the_index_and_back_to_the_files(page: Page, se
     begin(page, server, "ida")
     press(page, "2")
     page.get_by_role("radio", name="Data set").click()
-    page.get_by_role("button", name="Write the index").click()
-    expect(page.get_by_text(re.compile("The index is written, at revision"))).to_be_visible(timeout=WAIT)
+    page.get_by_role("button", name="Save the index").click()
+    expect(page.get_by_text(re.compile("The index is saved, at revision"))).to_be_visible(timeout=WAIT)
     expect(page.get_by_text("0 decisions since the index was written.")).to_be_visible(timeout=WAIT)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
@@ -203,7 +203,7 @@ def test_the_data_set_view_writes_the_index_and_back_to_the_files(page: Page, se
     expect(page.get_by_role("button", name="Use the new one")).to_be_visible(timeout=4 * WAIT)
     expect(page.get_by_text("Right about the validation pictures")).to_be_visible()
     page.get_by_role("button", name="Discard it").click()
-    expect(page.get_by_text("The present head stays.")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_text("The present classifier stays.")).to_be_visible(timeout=WAIT)
 
 
 def test_on_a_phone_labels_are_put_right_and_nothing_sticks_out(phone: Page, server: Server, home: Workspace) -> None:
