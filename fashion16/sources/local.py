@@ -114,9 +114,8 @@ def open_local(
         if chosen is None:
             if file_column or label_column:
                 raise DamagedDataError(f"{path} has no table in which a column could be named.", path)
-            return LocalPictures(
-                files, [_entry(name, _folder_below(root, name), read) for name, read in files.pictures.items()]
-            )
+            entries = [_entry(name, _folder_below(root, name), read) for name, read in files.pictures.items()]
+            return LocalPictures(files, entries)
         return _label_by_table(files, root, LabelTable(chosen, path, file_column, label_column))
     except BaseException:
         files.close()

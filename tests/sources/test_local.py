@@ -1,4 +1,4 @@
-"""Heaps of pictures: folders, tables and archives become entries and refusals, however hostile they are."""
+"""Local pictures: folders, tables and archives become entries and refusals, however hostile they are."""
 
 from __future__ import annotations
 
