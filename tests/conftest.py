@@ -10,11 +10,13 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from xdist.scheduler import LoadScopeScheduling
 
 from fashion16 import settings
@@ -86,6 +88,12 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups:
     return Groups(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_scan_of_packages() -> None:
+    """Every AppTest reads the metadata of all installed packages to find components, which takes a second each."""
+    manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 @pytest.fixture(scope="session")

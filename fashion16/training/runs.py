@@ -176,6 +176,8 @@ class Run:
 
     def note_progress(self, progress: Progress) -> None:
         """Write down how far the run is, for whoever looks; a folder that cannot be written does not stop it."""
+        if not self._progress_file.parent.is_dir():
+            return
         with suppress(WorkspaceError), replacing(self._progress_file, durable=False) as partial:
             partial.write_text(json.dumps(asdict(progress)))
 

@@ -83,7 +83,7 @@ def test_the_overview_has_a_row_for_each_category_and_the_whole_beside_it(app: A
 def test_the_bars_show_what_is_chosen_and_a_link_keeps_it(app: AppTest) -> None:
     shown(app, bars="Unevenness")
     assert app.selectbox(key="bars").value == "gini"
-    assert any("How unevenly the buckets are filled" in caption.value for caption in app.caption)
+    assert any("The Gini coefficient of the buckets" in caption.value for caption in app.caption)
     app.selectbox(key="bars").set_value("items").run()
     assert not app.exception
     assert any("Pictures in the category." in caption.value for caption in app.caption)

@@ -111,7 +111,7 @@ def test_a_query_is_followed_to_the_neighbours_that_comparing_all_finds(app: App
     ids, embeddings = exact(opened, classified.category)
     similarities = np.where(ids == QUERY, -1, embeddings @ classified.embedding)
     nearest = {int(i) for i in ids[np.argsort(-similarities)[:20]]}
-    (grid,) = (text for text in pictures(app) if 'class="g_true"' in text)
+    (grid,) = (text for text in pictures(app) if 'class="true"' in text)
     assert nearest == {i for i in ids.tolist() if f"Picture {i}, similarity" in grid}
     table = app.dataframe[0].value
     assert len(table) == 2**KEY_BITS
@@ -127,7 +127,7 @@ def test_a_query_is_followed_to_the_neighbours_that_comparing_all_finds(app: App
 def test_without_a_query_the_page_says_what_to_do(app: AppTest) -> None:
     shown(app, "Follow a query")
     assert "Write the number of a picture" in app.info[0].value
-    assert sum('class="g_begin"' in text for text in pictures(app)) == 1
+    assert sum('class="begin"' in text for text in pictures(app)) == 1
 
 
 def test_a_picture_that_is_not_there_is_said_in_a_sentence(app: AppTest) -> None:
@@ -157,7 +157,7 @@ def test_a_photo_is_followed_like_a_picture(app: AppTest, opened: Collection) ->
     assert not app.exception
     category = opened.classify(opened.picture(QUERY)).category
     assert app.dataframe[0].value["candidates"].iloc[-1] == len(exact(opened, category)[0])
-    (grid,) = (text for text in pictures(app) if 'class="g_true"' in text)
+    (grid,) = (text for text in pictures(app) if 'class="true"' in text)
     assert f"Picture {QUERY}, similarity" in grid  # a photo is no item, so the item itself is its neighbour
 
 
