@@ -32,4 +32,4 @@ jobs.news()
 if collection := frame.opened_or_said(name):
     home(collection)
 # last, and not before what stands above it: a form that moves while it is being used loses clicks
-collections.manage(name)
+collections.section(name)

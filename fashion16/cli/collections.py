@@ -126,7 +126,7 @@ def remove(
     Example: `fashion16 remove my-shop`
     """
     workspace = Workspace()
-    if not yes and name in manage.names(workspace):  # else holdings.remove says what is wrong
+    if not yes and name in manage.names(workspace):  # else manage.remove says what is wrong
         with workspace.collection(name).catalogue() as catalogue:
             what = f"{catalogue.count():,} pictures and {catalogue.revision():,} corrections"
         typer.confirm(f"Remove “{name}” with {what}?", abort=True)

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from fashion16.catalogue.imports import ImportLog
-from fashion16.collections import manage as holdings
+from fashion16.collections import manage
 from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.opened import Collection
 from fashion16.collections.workspace import Workspace
@@ -46,7 +46,7 @@ def about(collection: Collection) -> None:
             st.dataframe(rows, hide_index=True, width="stretch", key="skipped")
 
 
-def manage(name: str) -> None:
+def section(name: str) -> None:
     """Adding a collection, and for those that did not come with the app renaming and removing."""
     st.divider()
     if not access.may_manage():
@@ -131,7 +131,7 @@ def _rename(name: str) -> None:
 def _do_rename(name: str) -> None:
     new = st.session_state.renamed.strip()
     try:
-        holdings.rename(Workspace().collection(name), new)
+        manage.rename(Workspace().collection(name), new)
     except Fashion16Error as error:
         messages.keep("collection", str(error), "problem")
     else:
@@ -152,7 +152,7 @@ def _do_remove(name: str) -> None:
         messages.keep("collection", words, "problem")
         return
     try:
-        holdings.remove(Workspace().collection(name))
+        manage.remove(Workspace().collection(name))
     except Fashion16Error as error:
         messages.keep("collection", str(error), "problem")
     else:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from fashion16 import jobs
 from fashion16.collections.opened import Collection
+from fashion16.jobs import state
 from fashion16.labels import issues as suspicion
 from fashion16.labels.issues import LabelIssues
-from ui.shared import jobs as shelf
+from ui.shared import jobs
 
 MANY = 200  # decisions after which a new ranking is worth its minute
 
@@ -17,10 +17,10 @@ def of(collection: Collection) -> LabelIssues | None:
     """The collection's ranking, and what there is to do about it; None where there is none yet."""
     layout = collection.stored.layout
     path = collection.stored.label_issues_file
-    shelf.news(collection.name)
+    jobs.news(collection.name)
     stamp = path.stat().st_mtime_ns if path.exists() else 0
     issues = _opened(str(layout.root), layout.database_url, collection.name, stamp, collection) if stamp else None
-    job = jobs.state(collection.stored.job_folder)
+    job = state(collection.stored.job_folder)
     if job and job.running:
         return issues
     if issues is None:
@@ -42,7 +42,7 @@ def _button(name: str, words: str, kind: str) -> None:
         type=kind,
         icon=":material/troubleshoot:",
         key="rank",
-        on_click=shelf.begin,
+        on_click=jobs.begin,
         args=(name, ["label-issues", name]),
     )
 
