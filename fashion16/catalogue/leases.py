@@ -37,17 +37,6 @@ class Leases(Database):
                 connection.execute(leases.insert(), rows)
         return set(free)
 
-    def leased_by_others(self, who: str) -> set[int]:
-        """The items that somebody else looks at now."""
-        query = sa.select(leases.c.item_id).where(leases.c.who != who, leases.c.until > stamp(_now()))
-        with self.reading() as connection:
-            return set(connection.scalars(query))
-
-    def release(self, who: str) -> None:
-        """Give back all that the person has taken."""
-        with self.writing() as connection:
-            connection.execute(leases.delete().where(leases.c.who == who))
-
 
 def _now() -> datetime:
     return datetime.now(UTC)

@@ -53,16 +53,6 @@ class BucketFigures:
     gini: float
     expected_candidates: float
 
-    @property
-    def random_empty_share(self) -> float:
-        """The empty share to be expected if every item fell into a bucket at random."""
-        return float((1 - 1 / self.possible) ** self.items)
-
-    @property
-    def random_candidates(self) -> float:
-        """The expected candidates if every item fell into a bucket at random: itself and its share of the others."""
-        return 1 + (self.items - 1) / self.possible if self.items else 0.0
-
 
 def sizes_of(partition: Partition) -> Sizes:
     """Items in each bucket, shape (2**key_bits,)."""
@@ -175,17 +165,6 @@ def alikeness(partition: Partition, bucket: int | None = None) -> float | None:
     for _, block in unit_blocks(partition.embeddings[rows]):
         total += block.sum(axis=0)
     return float(_mean_cosine(total, n))
-
-
-def bucket_alikeness(partition: Partition) -> Floats:
-    """The alikeness of each bucket, shape (2**key_bits,), NaN below two items."""
-    sizes, keys = sizes_of(partition), keys_of(partition.codes, partition.key_bits)
-    totals = np.zeros((len(sizes), partition.embeddings.shape[1]), np.float32)
-    for start, block in unit_blocks(partition.embeddings):
-        its, first = np.unique(keys[start : start + len(block)], return_index=True)
-        totals[its] += np.add.reduceat(block, first)  # a bucket may go on in the next block
-    found = _mean_cosine(totals, np.maximum(sizes, 2))
-    return np.where(sizes < 2, np.nan, found).astype(np.float32)
 
 
 @dataclass(frozen=True)

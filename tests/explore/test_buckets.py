@@ -40,8 +40,6 @@ def test_figures_are_those_worked_out_by_hand() -> None:
     # all differences of pairs: 4 + 1 + 3 + 2 + 1 + 3 = 14; Gini is their sum by (b * items) = 14 / (4 * 8)
     assert found.gini == pytest.approx(14 / 32)
     assert found.expected_candidates == (16 + 0 + 1 + 9) / 8
-    assert found.random_candidates == 1 + 7 / 4
-    assert found.random_empty_share == pytest.approx(0.75**8)
 
 
 def test_equal_buckets_have_a_gini_of_zero_and_one_full_bucket_nearly_one() -> None:
@@ -55,7 +53,7 @@ def test_equal_buckets_have_a_gini_of_zero_and_one_full_bucket_nearly_one() -> N
 def test_no_items_have_figures_too() -> None:
     found = buckets.figures(np.zeros(4, np.int64))
     assert (found.items, found.used, found.median, found.gini, found.expected_candidates) == (0, 0, 0, 0, 0)
-    assert (found.empty_share, found.random_candidates) == (1, 0)
+    assert found.empty_share == 1
     assert buckets.histogram(np.zeros(4, np.int64)).values.tolist() == [[0, 0, 4, 4]]
 
 
@@ -166,16 +164,6 @@ def test_alikeness_is_the_mean_cosine_of_all_pairs() -> None:
     assert buckets.alikeness(partition, 3) is None
     cosines = vectors @ vectors.T
     assert buckets.alikeness(partition) == pytest.approx((cosines.sum() - 6) / 30, abs=0.005)
-    assert buckets.bucket_alikeness(partition).tolist() == pytest.approx(
-        [np.nan, 1.4 / 3, -1, np.nan], abs=0.005, nan_ok=True
-    )
-
-
-def test_the_alikeness_of_all_buckets_is_that_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    partition = small_index().partitions["Bag"]
-    each = [buckets.alikeness(partition, bucket) for bucket in range(2**partition.key_bits)]
-    monkeypatch.setattr("fashion16.search.partition.BLOCK", 7)  # buckets reach over the blocks
-    assert buckets.bucket_alikeness(partition).tolist() == pytest.approx(each, abs=1e-5)
 
 
 def test_todays_own_settings_give_todays_buckets(collection: Collection) -> None:
