@@ -13,6 +13,7 @@ from tests.server import CHROMIUM_FLAGS, chromium
 
 DESKTOP, PHONE = {"width": 1400, "height": 1000}, {"width": 390, "height": 844}
 WAIT = 30_000  # milliseconds; a shared machine may be slow
+expect.set_options(timeout=WAIT)
 # Streamlit's own look for the server below the page's address when a link leads straight to a page
 DEEP_LINK_PROBES = tuple(f"/{page}/_stcore/" for page in ("Search", "Correct_labels", "Index_explorer", "Metrics"))
 BAD_WORDS = ("Traceback", "Error", "WARNING", "Warning", "deprecated")
@@ -43,7 +44,7 @@ def phone(browser: Browser) -> Iterator[Page]:
 
 def results(page: Page, n: int = 20) -> None:
     """Wait for n results of a search."""
-    expect(page.get_by_role("button", name="Search with this")).to_have_count(n, timeout=WAIT)
+    expect(page.get_by_role("button", name="Search with this")).to_have_count(n)
 
 
 def unfold(page: Page, title: str) -> None:
@@ -66,7 +67,7 @@ def darkest_part(text: Locator) -> int:
 
     A chart that is being redrawn throws its texts away, and one that was thrown away has no colour.
     """
-    expect(text).to_have_css("fill", re.compile(r"\d"), timeout=WAIT)
+    expect(text).to_have_css("fill", re.compile(r"\d"))
     fill = ""
     while not fill:
         fill = str(text.evaluate("one => getComputedStyle(one).fill"))

@@ -125,7 +125,9 @@ def test_no_epoch_may_be_good_enough(tmp_path: Path) -> None:
     x = np.zeros((8, 3), np.float32)
     fit(network(), run, 1, 1, {"x": x, "y": x[:, 0]}, validate=lambda: {"val_accuracy": 0.5}, at_least=0.5)
     assert files(run) == ["after-0001.weights.h5"]
-    with pytest.raises(TrainingError, match=r"No epoch's weights are kept in .*-tiny. Remove it, and begin"):
+    with pytest.raises(
+        TrainingError, match=r"No epoch's weights are kept in .*-tiny. Remove it, and start the run again"
+    ):
         best_weights(run)
 
 
@@ -140,7 +142,9 @@ def test_damaged_weights_are_named(tmp_path: Path, content: bytes | str) -> None
         other = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)])
         other.compile("adam", "mse")
         other.save_weights(path)
-    with pytest.raises(TrainingError, match=r"after-0001.weights.h5 is damaged. Remove .*-tiny, and begin"):
+    with pytest.raises(
+        TrainingError, match=r"after-0001.weights.h5 is damaged. Remove .*-tiny, and start the run again"
+    ):
         train(run)
 
 

@@ -63,8 +63,8 @@ def begin(page: Page, server: Server, query: str = "") -> None:
 
 def finished(page: Page) -> None:
     """Wait until the script has run and its charts are drawn."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=WAIT)
-    expect(page.get_by_test_id("stSpinner")).to_have_count(0, timeout=WAIT)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(page.get_by_test_id("stSpinner")).to_have_count(0)
 
 
 def index_of(home: Workspace) -> CategoryIndex:
@@ -78,7 +78,7 @@ def click(page: Page, key: str, across: float, down: float) -> None:
     box = area.bounding_box()
     assert box
     page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
-    expect(page.locator(f".st-key-{key} .hoverlayer .hovertext")).not_to_have_count(0, timeout=WAIT)
+    expect(page.locator(f".st-key-{key} .hoverlayer .hovertext")).not_to_have_count(0)
     page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
 
 
@@ -114,7 +114,7 @@ def test_a_point_of_the_curve_opens_the_bucket_of_its_rank(page: Page, server: S
     last = int(np.argsort(-sizes, kind="stable")[np.count_nonzero(sizes) - 1])
     begin(page, server, BAG)
     click(page, "rank_curve", 0.97, 0.9)
-    expect(page).to_have_url(re.compile(rf"[?&]bucket={last}(&|$)"), timeout=WAIT)
+    expect(page).to_have_url(re.compile(rf"[?&]bucket={last}(&|$)"))
 
 
 def test_a_bar_of_the_histogram_lists_its_buckets(page: Page, server: Server, home: Workspace) -> None:
@@ -144,12 +144,12 @@ def test_a_bar_of_the_overview_opens_the_category(page: Page, server: Server, ho
 def test_what_if_follows_its_sliders(page: Page, server: Server) -> None:
     begin(page, server, "view=What+if&category=Bag")
     card = page.get_by_test_id("stMetric").filter(has=page.get_by_text("Buckets", exact=True))
-    expect(card.get_by_test_id("stMetricValue")).to_have_text("16", timeout=WAIT)
+    expect(card.get_by_test_id("stMetricValue")).to_have_text("16")
     slider = page.get_by_role("slider").first
     slider.focus()
     for _ in range(3):
         slider.press("ArrowRight")
-    expect(card.get_by_test_id("stMetricValue")).to_have_text("128", timeout=WAIT)
+    expect(card.get_by_test_id("stMetricValue")).to_have_text("128")
     expect(card.get_by_test_id("stMetricDelta")).to_contain_text("+112 from 16")
     expect(page).to_have_url(re.compile(r"[?&]key_bits=7(&|$)"))
 
@@ -174,7 +174,7 @@ def test_a_bucket_is_sent_to_correct_labels(page: Page, server: Server, home: Wo
     page.get_by_role("button", name=re.compile("in Correct labels")).click()
     expect(page.get_by_role("heading", name="Correct labels")).to_be_visible(timeout=WAIT)
     expect(page.get_by_text(f"Bucket {fullest} of Bag")).to_be_visible(timeout=WAIT)
-    expect(page.get_by_test_id("stMain").get_by_role("checkbox")).to_have_count(min(int(sizes.max()), 24), timeout=WAIT)
+    expect(page.get_by_test_id("stMain").get_by_role("checkbox")).to_have_count(min(int(sizes.max()), 24))
 
 
 @pytest.mark.parametrize("which", ["phone", "dark_phone"])

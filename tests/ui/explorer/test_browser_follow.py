@@ -72,11 +72,11 @@ def fits(page: Page) -> bool:
 def test_a_link_follows_a_picture_from_its_code_to_the_bucket_of_a_neighbour(page: Page, server: Server) -> None:
     begin(page, server, "view=Follow+a+query&query=1")
     expect(page.get_by_text("Its code of 512 bits")).to_be_visible(timeout=WAIT)
-    expect(chart(page, "bit_strip").locator(".heatmaplayer image")).to_have_count(1, timeout=WAIT)
+    expect(chart(page, "bit_strip").locator(".heatmaplayer image")).to_have_count(1)
     own = page.get_by_text(re.compile(r"^Its bucket: [01]{3}$"))
     expect(own).to_be_visible(timeout=WAIT)
     true = page.locator(".true a")
-    expect(true).to_have_count(20, timeout=WAIT)
+    expect(true).to_have_count(20)
     title = true.first.get_attribute("title") or ""
     found = re.search(r"bucket ([01]{3}), found by probe (\d)", title)
     assert found
@@ -98,7 +98,7 @@ def test_a_hover_over_the_code_says_the_bit_and_its_distance(page: Page, server:
     assert box
     strip.hover(position={"x": box["width"] / 128, "y": box["height"] / 16}, force=True)
     hover = chart(page, "bit_strip").locator(".hoverlayer")
-    expect(hover).to_contain_text(re.compile(r"bit 0: [01].*distance to its hyperplane [+−-]\d"), timeout=WAIT)
+    expect(hover).to_contain_text(re.compile(r"bit 0: [01].*distance to its hyperplane [+−-]\d"))
 
 
 def test_a_point_of_the_curve_is_clicked_and_becomes_the_default(
@@ -115,7 +115,7 @@ def test_a_point_of_the_curve_is_clicked_and_becomes_the_default(
     curve.locator(".subplot.xy .scatterlayer .trace").nth(1).locator(".point").nth(2).click(force=True)
     expect(button).to_be_enabled(timeout=WAIT)
     # while it is redrawn, the old one is there, too
-    expect(page.locator(".st-key-point_probes input").first).to_have_value(re.compile("^4: recall"), timeout=WAIT)
+    expect(page.locator(".st-key-point_probes input").first).to_have_value(re.compile("^4: recall"))
     button.click()
     expect(page.get_by_text("A search in “Sandal” probes 4 buckets from now on.")).to_be_visible(timeout=WAIT)
     expect(page.get_by_text(re.compile("By default a search in Sandal looks into 4 buckets"))).to_be_visible(

@@ -54,7 +54,7 @@ def train(page: Page, epochs: int, seed: int) -> None:
         field.fill(str(value))
         field.press("Enter")
     page.get_by_role("button", name="Start").click()
-    expect(page.get_by_role("button", name="Start")).to_have_count(0, timeout=WAIT)  # the form has closed
+    expect(page.get_by_role("button", name="Start")).to_have_count(0)  # the form has closed
 
 
 def test_a_training_is_begun_watched_stopped_and_gone_on_with(page: Page, server: Server, home: Workspace) -> None:
@@ -65,11 +65,11 @@ def test_a_training_is_begun_watched_stopped_and_gone_on_with(page: Page, server
     page.wait_for_function(POINTS, timeout=LONG)
     # it grows by itself
     before = page.evaluate(POINTS)
-    page.wait_for_function(f"({POINTS})() > {before}", timeout=WAIT)
+    page.wait_for_function(f"({POINTS})() > {before}")
     expect(page.get_by_role("button", name="Evaluate now")).to_be_disabled()
     page.reload()
     expect(page.get_by_text(EPOCH)).to_be_visible(timeout=WAIT)
-    page.wait_for_function(f"({POINTS})() > {before}", timeout=WAIT)
+    page.wait_for_function(f"({POINTS})() > {before}")
     stop_job(page)
     expect(page.get_by_text(re.compile(r"was interrupted after \d+ of 400 epochs"))).to_be_visible(timeout=WAIT)
     expect(page.get_by_text("was stopped. What is done is kept.")).to_be_visible(timeout=WAIT)
@@ -85,7 +85,7 @@ def test_a_training_is_begun_watched_stopped_and_gone_on_with(page: Page, server
     stop_job(page)
     expect(page.get_by_text("was stopped. What is done is kept.")).to_be_visible(timeout=WAIT)
     page.get_by_role("button", name="Dismiss").click()
-    expect(page.get_by_text("was stopped. What is done is kept.")).to_have_count(0, timeout=WAIT)
+    expect(page.get_by_text("was stopped. What is done is kept.")).to_have_count(0)
 
 
 def test_a_training_that_ends_shows_its_result(page: Page, server: Server, home: Workspace) -> None:
@@ -95,7 +95,7 @@ def test_a_training_that_ends_shows_its_result(page: Page, server: Server, home:
     run = runs_in(home.runs_folder)[0]
     assert (run.settings["epochs"], run.settings["seed"], run.result["test_pictures"]) == (2, 6, 100)
     # the chart of the newest run is there, with a star at its best epoch
-    page.wait_for_function(f"({POINTS})() == 2", timeout=WAIT)
+    page.wait_for_function(f"({POINTS})() == 2")
     stars = "document.querySelector('.st-key-curve_accuracy .js-plotly-plot')._fullData.at(-1)"
     assert page.evaluate(f"[...{stars}.x]") == [run.result["best_epoch"]]
     page.get_by_role("button", name="Dismiss").click()
@@ -109,7 +109,7 @@ def test_evaluate_now_measures_the_collection(page: Page, server: Server, home: 
     expect(page.get_by_text("has been measured: see Quality")).to_be_visible(timeout=LONG)
     assert home.collection(NAME).evaluation_file.is_file()
     page.get_by_role("button", name="Dismiss").click()
-    expect(page.get_by_text("has been measured: see Quality")).to_have_count(0, timeout=WAIT)
+    expect(page.get_by_text("has been measured: see Quality")).to_have_count(0)
 
 
 def test_a_link_brings_the_same_curves_and_a_point_says_raw_and_smoothed(
@@ -139,7 +139,7 @@ def test_a_link_brings_the_same_curves_and_a_point_says_raw_and_smoothed(
     page.mouse.move(at[0] - 3, at[1])
     page.mouse.move(*at)
     said = page.locator(".st-key-curve_loss .hoverlayer")
-    expect(said).to_contain_text("validation: raw 1.75", timeout=WAIT)
+    expect(said).to_contain_text("validation: raw 1.75")
     expect(said).to_contain_text("validation: smoothed 1.786")
 
 
@@ -148,7 +148,7 @@ def test_other_pages_are_a_click_away_and_the_choice_stays(page: Page, server: S
     expect(page.get_by_role("figure").first).to_be_visible(timeout=WAIT)
     page.get_by_role("radio", name="The paper").click()
     page.wait_for_url(re.compile("view=The"))
-    expect(page.locator(".st-key-curve_loss")).to_have_count(0, timeout=WAIT)
+    expect(page.locator(".st-key-curve_loss")).to_have_count(0)
     page.get_by_role("radio", name="Training").click()
     expect(page.locator(".st-key-curve_loss")).to_be_visible(timeout=WAIT)
     assert f"runs={FIRST}" in page.url

@@ -83,7 +83,7 @@ def open_view(page: Page, server: Server, view: str, n_plots: int, query: str = 
     """Open a view and wait for its charts."""
     page.goto(f"{server.url}/Metrics?view={view}{query}")
     expect(page.locator(f"{PLOT} .main-svg").first).to_be_visible(timeout=WAIT)
-    expect(page.locator(PLOT)).to_have_count(n_plots, timeout=WAIT)
+    expect(page.locator(PLOT)).to_have_count(n_plots)
 
 
 def listening(page: Page, selector: str) -> None:
@@ -98,13 +98,13 @@ def click(page: Page, selector: str, x: float, y: float) -> None:
     left, top = page.evaluate(PLACE, [selector, x, y])
     page.mouse.move(left - 2, top - 2)
     page.mouse.move(left, top)
-    expect(page.locator(f"{selector} .hoverlayer .hovertext")).to_have_count(1, timeout=WAIT)
+    expect(page.locator(f"{selector} .hoverlayer .hovertext")).to_have_count(1)
     page.mouse.click(left, top)
 
 
 def arrived(page: Page, home: Workspace) -> Selection:
     """What Correct labels shows, once it is there."""
-    page.wait_for_url(re.compile("/Correct_labels.*selection="), timeout=WAIT)
+    page.wait_for_url(re.compile("/Correct_labels.*selection="))
     expect(page.get_by_text(re.compile(r"\d picked"))).to_be_visible(timeout=WAIT)
     (name,) = parse_qs(urlsplit(page.url).query)["selection"]
     return Selections(home.collection(NAME).selections_folder).of(name)
@@ -133,7 +133,7 @@ def test_a_cell_of_the_confusion_matrix_opens_exactly_its_pictures(
     assert set(found.ids.tolist()) == set(predicted["id"][both].tolist())
     expect(page.get_by_text("Bag, predicted Shirt")).to_be_visible()
     boxes = page.get_by_role("checkbox")
-    expect(boxes).to_have_count(int(both.sum()), timeout=WAIT)
+    expect(boxes).to_have_count(int(both.sum()))
     classes = page.locator("[class*=st-key-tick_]").evaluate_all("boxes => boxes.map(box => box.className)")
     shown = {int(found[1]) for name in classes if (found := re.search(r"st-key-tick_\w*?(\d+)(?:\s|$)", name))}
     assert shown == set(predicted["id"][both].tolist())

@@ -170,7 +170,7 @@ def test_each_table_says_when_and_of_what_it_was_measured() -> None:
     stamped = quality_tables.stamped(quality_tables.few_labels(report(head_digest="fedcba9876543210")), report())
     row = stamped.iloc[0]
     assert (row["measured"], row["encoder"], row["labels"]) == ("3 Nov 2026, 16:05 UTC", "01234567", "revision 7")
-    assert quality_tables.stamp(report(head_digest="fedcba9876543210"))["head"] == "fedcba98"
+    assert quality_tables.stamp(report(head_digest="fedcba9876543210"))["classifier"] == "fedcba98"
 
 
 def test_where_there_is_no_figure_of_ours_the_chart_says_so_and_draws_none() -> None:

@@ -74,7 +74,7 @@ def test_all_figures_are_on_the_page_each_with_its_date_model_and_revision(app: 
     ]
     dated = [line.value for line in app.caption if line.value.startswith("23 Nov 2026")]
     assert len(dated) == 1 + len(headings)
-    assert all("encoder " in line and "head " in line and r"labels revision 0" in line for line in dated)
+    assert all("encoder " in line and "classifier " in line and r"labels revision 0" in line for line in dated)
     cards = {card.label: card for card in app.metric}
     report = json.loads(home.collection(NAME).evaluation_file.read_text())
     accuracy = report["classification"]["accuracy"]
