@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,8 @@ class Figure:
     @classmethod
     def share(cls, hits: int, n: int) -> Figure:
         """Hits among n, with Wilson's interval."""
+        from scipy.stats import binomtest  # here, because its import takes a second and few commands need it
+
         interval = binomtest(hits, n).proportion_ci(method="wilson")
         return cls(hits / n, float(interval.low), float(interval.high), n)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from fashion16.collections.workspace import Workspace
-from fashion16.training.category_training import CategorySettings
+from fashion16.training.run_settings import CategorySettings
 from fashion16.training.runs import Run
 
 FIRST, SECOND = "2026-01-02-030405-006-category-cnn", "2026-01-03-030405-006-category-cnn"

@@ -47,8 +47,8 @@ from fashion16.files.atomic import replacing
 from fashion16.images import distort
 from fashion16.search.encoder import encode_all
 from fashion16.training import category_training
-from fashion16.training.category_training import CategorySettings
 from fashion16.training.data import labelled_pictures
+from fashion16.training.run_settings import CategorySettings
 from fashion16.types import Floats, Progress
 
 VERSION = 1  # of the experiments: what another version found is measured again

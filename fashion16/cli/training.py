@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -16,11 +16,10 @@ from fashion16.cli.terminal import bar, console, errors, progress_bar, reporter
 from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.workspace import Workspace
 from fashion16.sources.clothing import ClothingArchive
-from fashion16.training import category_training
-from fashion16.training.category_training import CategorySettings
-from fashion16.training.data import labelled_pictures
-from fashion16.training.encoder_training import EncoderSettings
-from fashion16.training.fitting import Report
+from fashion16.training.run_settings import CategorySettings, EncoderSettings
+
+if TYPE_CHECKING:
+    from fashion16.training.fitting import Report
 
 train = typer.Typer(help="Train a network; a run that was interrupted goes on.", no_args_is_help=True)
 
@@ -65,11 +64,14 @@ def train_category_cnn(
 
     Example: `fashion16 train category-cnn --epochs 20`
     """
+    from fashion16.training.category_training import train_category_cnn as train_network
+    from fashion16.training.data import labelled_pictures
+
     settings = CategorySettings(epochs=epochs, seed=seed)
     workspace = Workspace()
     with _epochs(epochs) as report:
         data = labelled_pictures(workspace.collection(name))
-        run = category_training.train_category_cnn(data, workspace.runs_folder, settings, fresh, report)
+        run = train_network(data, workspace.runs_folder, settings, fresh, report)
     result = run.result
     console.print(
         f"{run.folder.name}: test accuracy {result['test_accuracy']:.4f} on {result['test_pictures']:,} pictures, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +14,13 @@ from fashion16.errors import TrainingError
 from fashion16.training.checkpoints import best_weights
 from fashion16.training.data import LabelledPictures
 from fashion16.training.fitting import Report, computing_in, dtype_policy, fit, git_commit, import_keras
+from fashion16.training.run_settings import CategorySettings
 from fashion16.training.runs import Run
 
 NAME = "category-cnn"
 # pictures (n, 28, 28, 1) and the numbers of their categories (n,), by split
 Part = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
 Parts = dict[str, Part]
-
-
-@dataclass(frozen=True)
-class CategorySettings:
-    """What a run is started with; the defaults are the recommended run.
-
-    Attributes:
-        epochs: the paper's.
-        decay: the learning rate falls to nothing along half a cosine; without, the last epochs only jitter.
-        bfloat16: compute in 16 bits where the processor has them, about twice as fast.
-    """
-
-    epochs: int = 20
-    batch: int = 128
-    learning_rate: float = 1e-3
-    decay: bool = True
-    seed: int = 16
-    bfloat16: bool = True
 
 
 def train_category_cnn(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from fashion16.sources.clothing import ClothingArchive
 from fashion16.training.checkpoints import best_weights, epochs_done
 from fashion16.training.data import LabelledPictures
 from fashion16.training.fitting import Report, computing_in, dtype_policy, fit, git_commit, import_keras, require_memory
+from fashion16.training.run_settings import EncoderSettings
 from fashion16.training.runs import Run
 from fashion16.types import Floats, Progress
 
@@ -29,35 +30,6 @@ FEWEST = 10  # pictures of a label below which there is nothing to learn
 LIBRARIES_AND_OPTIMIZER = 1_200_000_000
 BYTES_PER_PIXEL = 1_500  # of a batch: what VGG-16's layers keep of it for their gradients
 HEAD_SAMPLE = 6_000  # small pictures that the softmax is started on
-
-
-@dataclass(frozen=True)
-class EncoderSettings:
-    """What a run is started with; the defaults are the recommended run.
-
-    Attributes:
-        photo_passes: times that every photo is seen in an epoch, while every small picture is seen once.
-        frozen_blocks: VGG-16's first blocks that keep ImageNet's weights: edges and colours need no training.
-        small_side: pixels a side of small pictures; photo_side the same for photos.
-        learning_rate: the peak, after a warm-up and before a fall along half a cosine. Higher ones diverge.
-        further: begin with the weights trained so far instead of ImageNet's.
-        patience: epochs without a better validation accuracy after which the run stops.
-    """
-
-    epochs: int = 7
-    photo_passes: int = 2
-    frozen_blocks: int = 2
-    small_side: int = 64
-    photo_side: int = 160
-    small_batch: int = 128
-    photo_batch: int = 32
-    learning_rate: float = 5e-5
-    warm_up: float = 0.05
-    weight_decay: float = 0.05
-    further: bool = False
-    patience: int = 3
-    seed: int = 16
-    bfloat16: bool = True
 
 
 def read_photos(archive: ClothingArchive, side: int = KEPT_SIDE, progress: Progress | None = None) -> LabelledPictures:

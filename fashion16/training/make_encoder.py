@@ -14,8 +14,9 @@ from fashion16.search.encoder import EncoderCard
 from fashion16.sources.clothing import ClothingArchive, ClothingPhoto
 from fashion16.training.data import LabelledPictures, labelled_pictures
 from fashion16.training.encoder_export import Parity, Sample, export_encoder
-from fashion16.training.encoder_training import EncoderSettings, read_photos, train_encoder
+from fashion16.training.encoder_training import read_photos, train_encoder
 from fashion16.training.fitting import Report
+from fashion16.training.run_settings import EncoderSettings
 from fashion16.training.runs import Run
 from fashion16.types import Pixels, Progress
 

@@ -23,7 +23,7 @@ from fashion16.search.index_file import read_index, write_index
 from fashion16.sources.clothing import ClothingArchive
 from fashion16.training import make_encoder
 from fashion16.training.encoder_export import Parity
-from fashion16.training.encoder_training import EncoderSettings
+from fashion16.training.run_settings import EncoderSettings
 from fashion16.training.runs import Run
 from tests.conftest import REPOSITORY
 from tests.fakes import write_clothing_archive

@@ -15,8 +15,9 @@ import pytest
 
 from fashion16.errors import TrainingError
 from fashion16.training import category_cnn
-from fashion16.training.category_training import CategorySettings, train_category_cnn
+from fashion16.training.category_training import train_category_cnn
 from fashion16.training.data import LabelledPictures
+from fashion16.training.run_settings import CategorySettings
 from tests.conftest import REPOSITORY
 
 FEW_EPOCHS = CategorySettings(epochs=3, batch=32, bfloat16=False)

@@ -17,7 +17,8 @@ from fashion16.search.garments import share_a_class
 from fashion16.sources.clothing import ClothingArchive
 from fashion16.training import vgg16
 from fashion16.training.data import LabelledPictures
-from fashion16.training.encoder_training import EncoderSettings, read_photos, train_encoder
+from fashion16.training.encoder_training import read_photos, train_encoder
+from fashion16.training.run_settings import EncoderSettings
 from tests.fakes import write_clothing_archive
 
 QUICK = EncoderSettings(

@@ -13,8 +13,8 @@ from fashion16.collections.importing import fashion_mnist_splits
 from fashion16.collections.workspace import Workspace
 from fashion16.sources.clothing import ClothingArchive
 from fashion16.training import make_encoder
-from fashion16.training.encoder_training import EncoderSettings
 from fashion16.training.make_encoder import EncoderData
+from fashion16.training.run_settings import EncoderSettings
 from tests.fakes import write_clothing_archive
 
 

@@ -11,8 +11,7 @@ import streamlit as st
 from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.opened import Collection
 from fashion16.training import category_training, encoder_training
-from fashion16.training.category_training import CategorySettings
-from fashion16.training.encoder_training import EncoderSettings
+from fashion16.training.run_settings import CategorySettings, EncoderSettings
 from fashion16.training.runs import Run
 from ui.shared import access, messages
 from ui.shared.jobs import begin, running, start_button

@@ -17,7 +17,7 @@ from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import BusyError
 from fashion16.files import locks
-from fashion16.training.encoder_training import EncoderSettings
+from fashion16.training.run_settings import EncoderSettings
 from fashion16.training.runs import Progress, Run, runs_in
 from tests.conftest import REPOSITORY
 from tests.reading import as_read
