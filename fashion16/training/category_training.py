@@ -13,7 +13,7 @@ import numpy.typing as npt
 from fashion16.errors import TrainingError
 from fashion16.training.checkpoints import best_weights
 from fashion16.training.data import LabelledPictures
-from fashion16.training.fitting import Report, computing_in, dtype_policy, fit, git_commit, import_keras
+from fashion16.training.fitting import Report, computing_in, dtype_policy, fit, git_commit, import_keras, require_keras
 from fashion16.training.run_settings import CategorySettings
 from fashion16.training.runs import Run
 
@@ -39,7 +39,7 @@ def train_category_cnn(
         BusyError: another process trains the run that would go on.
         WorkspaceError: the folder of the runs may not be written.
     """
-    keras = import_keras()
+    require_keras()
     settings = settings or CategorySettings()
     commit = git_commit()  # now, because the program may change while it trains
     categories = np.unique(data.labels)
@@ -48,6 +48,7 @@ def train_category_cnn(
     run = Run.begin(runs, NAME, started_with, fresh)
 
     with run.held():
+        keras = import_keras()  # not before: a run that another process trains is refused at once
         keras.utils.set_random_seed(settings.seed)
         network, dtype = _network(settings, parts, len(categories))
         pictures, labels = parts["train"]

@@ -9,6 +9,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -21,9 +22,20 @@ CONTAINER_LIMITS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
+NOT_INSTALLED = "Training needs TensorFlow. Run: pip install -r requirements-train.txt"
 NOTE_EVERY = 1.0  # seconds between two notes of how far a run is
 # epoch from 0, share of the epoch done, and the figures so far
 Report = Callable[[int, float, dict[str, float]], None]
+
+
+def require_keras() -> None:
+    """Look for Keras without loading it, which takes seconds.
+
+    Raises:
+        TrainingError: it is not installed.
+    """
+    if find_spec("keras") is None:
+        raise TrainingError(NOT_INSTALLED)
 
 
 def import_keras() -> Any:
@@ -36,7 +48,7 @@ def import_keras() -> Any:
     try:
         import keras
     except ImportError as error:
-        raise TrainingError("Training needs TensorFlow. Run: pip install -r requirements-train.txt") from error
+        raise TrainingError(NOT_INSTALLED) from error
     return keras
 
 
