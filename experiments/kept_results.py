@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+import msgspec
 import numpy as np
 
 from fashion16.files.atomic import replacing
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
-class Kept:
+class Kept(Generic[T]):
     """What a measurement found, how many seconds it took, and when it was made (ISO 8601, UTC)."""
 
-    result: Any
+    result: T
     seconds: float
     measured_at: str
 
 
-def kept(path: Path, key: dict[str, Any], make: Callable[[], Any]) -> Kept:
+def kept(path: Path, key: Mapping[str, object], make: Callable[[], T], kind: type[T]) -> Kept[T]:
     """What lies at `path`, where it was measured on the same, else what `make` finds, written there.
 
     Args:
         key: what it is measured on, in JSON's types.
         make: measures; of dicts, lists, strings, numbers, numpy's numbers and dataclasses of these.
+        kind: of the result, as msgspec reads it from JSON.
 
     Raises:
         WorkspaceError: the folder may not be written, or the disk is full.
@@ -38,14 +42,15 @@ def kept(path: Path, key: dict[str, Any], make: Callable[[], Any]) -> Kept:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["key"] == key:
-            return Kept(found["result"], float(found["seconds"]), str(found["measured_at"]))
-    except (OSError, ValueError, KeyError, TypeError):
+            return Kept(msgspec.convert(found["result"], kind), float(found["seconds"]), str(found["measured_at"]))
+    except (OSError, ValueError, KeyError, TypeError, msgspec.ValidationError):
         pass  # not there, or of another version
     began = perf_counter()
     result = plain(make())
-    made = Kept(result, round(perf_counter() - began, 1), datetime.now(UTC).isoformat(timespec="seconds"))
+    seconds, now = round(perf_counter() - began, 1), datetime.now(UTC).isoformat(timespec="seconds")
+    made = Kept(msgspec.convert(result, kind), seconds, now)
     with replacing(path) as partial:
-        partial.write_text(json.dumps({"key": key, **asdict(made)}, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps({"key": key, **vars(made), "result": result}, indent=1) + "\n", encoding="utf-8")
     return made
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
 
 import pandas as pd
 
@@ -14,11 +13,21 @@ from fashion16.collections.workspace import Workspace
 from fashion16.estimate import Figure
 from fashion16.evaluation import metrics
 from fashion16.evaluation import report as quality
+from fashion16.evaluation.figures import (
+    BothWays,
+    CopiesFound,
+    Evaluation,
+    FewLabels,
+    IndexRecall,
+    Retrieval,
+    Speed,
+    StepTime,
+)
 
 NAME = DEFAULT_COLLECTION
 
 
-def evaluate(workspace: Workspace, with_pictures: bool = True, **more: Any) -> pd.DataFrame:
+def evaluate(workspace: Workspace, with_pictures: bool = True, split: str = "test") -> pd.DataFrame:
     """Write evaluation.json, and predictions.parquet `with_pictures`; returns the predictions."""
     opened = workspace.open(NAME)
     today, head = opened.catalogue.labels(), opened.searcher.head
@@ -30,30 +39,26 @@ def evaluate(workspace: Workspace, with_pictures: bool = True, **more: Any) -> p
     names = list(head.categories)
     counts = pd.crosstab(predicted["label"], predicted["predicted"]).reindex(index=names, columns=names, fill_value=0)
     classification = metrics.classification(probabilities, today.labels, names)
-    report: dict[str, Any] = {
-        "measured_at": "2026-11-23T16:53:28+00:00",
-        "encoder_digest": opened.searcher.encoder.digest,
-        "head_digest": hashlib.sha256(workspace.collection(NAME).head_file.read_bytes()).hexdigest(),
-        "label_revision": today.revision,
-        "items": opened.catalogue.count(),
-        "index_facts": quality.index_facts(opened.searcher.index),
-        "split": "test",
-        "categories": names,
-        "classification": classification | {"confusion": counts.to_numpy().tolist()},
-        "retrieval": {way: {"precision_at_20": figure, "map_at_20": figure} for way in ("in_category", "direct")},
-        "instances": {way: {"recall_at_1": figure, "recall_at_20": figure} for way in ("in_category", "direct")},
-        "index": [
-            {"n_bits": bits, "n_probes": probes, "recall_at_20": figure, "candidates": 40.0}
-            for bits, probes in ((512, 1), (512, None), (64, None))
-        ],
-        "few_labels": [{"per_category": n, "accuracy": figure} for n in (10, 50)],
-        "speed": {"encode": {"median_ms": 12.0, "p95_ms": 15.0}, "search": {"median_ms": 2.0, "p95_ms": 3.0}, "n": 20},
-    }
+    report = Evaluation(
+        measured_at="2026-11-23T16:53:28+00:00",
+        encoder_digest=opened.searcher.encoder.digest,
+        head_digest=hashlib.sha256(workspace.collection(NAME).head_file.read_bytes()).hexdigest(),
+        label_revision=today.revision,
+        items=opened.catalogue.count(),
+        index_facts=quality.index_facts(opened.searcher.index),
+        split=split,
+        categories=names,
+        classification=replace(classification, confusion=counts.to_numpy().tolist()),
+        retrieval=BothWays(Retrieval(figure, figure), Retrieval(figure, figure)),
+        instances=BothWays(CopiesFound(figure, figure), CopiesFound(figure, figure)),
+        index=[IndexRecall(bits, probes, figure, 40.0) for bits, probes in ((512, 1), (512, None), (64, None))],
+        few_labels=[FewLabels(n, figure) for n in (10, 50)],
+        speed=Speed(*[StepTime(2.0, 3.0)] * 4, StepTime(8.0, 12.0), 20, 2, "x86_64"),
+    )
     opened.close()
     if with_pictures:
         path = workspace.collection(NAME).predictions_file
         predicted.to_parquet(path, index=False)
-        report["predictions_digest"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    text = json.dumps(report | more, default=lambda value: asdict(value) if isinstance(value, Figure) else value.item())
-    workspace.collection(NAME).evaluation_file.write_text(text)
+        report = replace(report, predictions_digest=hashlib.sha256(path.read_bytes()).hexdigest())
+    workspace.collection(NAME).evaluation_file.write_text(json.dumps(asdict(report)))
     return predicted

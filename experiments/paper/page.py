@@ -1,14 +1,17 @@
-"""The page of a reproduction of the paper's experiments: what `reproduction.reproduce` returns, as Markdown."""
+"""The page of a reproduction of the paper's experiments: its report as Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from experiments.paper.histories import Histories
+from experiments.paper.precision import ClassificationPrecision
+from experiments.paper.report import Report, WrongCategories
+from experiments.paper.sift import Sift
+from fashion16.estimate import Figure
 from fashion16.evaluation import paper
-
-Figure = Mapping[str, Any]
-Report = Mapping[str, Any]
+from fashion16.evaluation.reproduction import OverSeeds, Searches, SizePoint
 
 IN_SHORT = ("what", "the paper", "ours", "95 % interval", "sample")
 HEAD = """\
@@ -36,18 +39,18 @@ DIFFERS = """\
 
 
 def page(report: Report) -> str:
-    """The Markdown page of a report in JSON's types."""
+    """The Markdown page of a report."""
     sections = [
         HEAD,
         _quick(report),
         "## In short\n\n" + _in_short(report),
         "## What differs from the paper\n\n" + DIFFERS + "\n\n" + _machine(report),
-        "## Table 1 and figure 4: training\n\n" + _training(report["training"]),
-        "## 2.1.1: classification\n\n" + _classification(report["classification"]),
-        "## Table 2: precision by data size\n\n" + _sizes(report["retrieval_by_size"]),
-        "## 2.1.3 and table 4: searched directly, and in the category\n\n" + _searches(report["searches"]),
-        "## Table 3: SIFT against the network\n\n" + _sift(report["sift"]),
-        "## Do categories keep apart what is different?\n\n" + _wrong(report["wrong_categories"]),
+        "## Table 1 and figure 4: training\n\n" + _training(report.training),
+        "## 2.1.1: classification\n\n" + _classification(report.classification),
+        "## Table 2: precision by data size\n\n" + _sizes(report.retrieval_by_size),
+        "## 2.1.3 and table 4: searched directly, and in the category\n\n" + _searches(report.searches),
+        "## Table 3: SIFT against the network\n\n" + _sift(report.sift),
+        "## Do categories keep apart what is different?\n\n" + _wrong(report.wrong_categories),
         "## The run\n\n" + _steps(report),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -55,9 +58,9 @@ def page(report: Report) -> str:
 
 def in_short(report: Report) -> list[tuple[str, ...]]:
     """The figures that the paper has too, as words: what, the paper's, ours, its interval, its sample."""
-    run = report["training"]["category_cnn"]
-    classification = {"classification": {"accuracy": report["classification"]["all"]}}
-    table = paper.beside_us(classification, [{**run, "kind": "category-cnn"}] if run else [], report)
+    run = report.training.category_cnn
+    trained = [paper.Training(run.name, run.result["seconds"])] if run and "seconds" in run.result else []
+    table = paper.beside_us(report.classification.all, trained, report)
     rows: list[tuple[str, ...]] = []
     for found in table.to_dict("records"):
 
@@ -80,26 +83,24 @@ def share(figure: Figure | None) -> str:
     """A share in percent, with its interval and sample."""
     if figure is None:
         return "–"
-    low, high = (f"{100 * figure[end]:.2f}" for end in ("low", "high"))
-    return f"{100 * figure['value']:.2f} % ({low}–{high}, n = {figure['n']:,})"
+    return f"{100 * figure.value:.2f} % ({100 * figure.low:.2f}–{100 * figure.high:.2f}, n = {figure.n:,})"
 
 
 def milliseconds(figure: Figure) -> str:
     """A time in milliseconds, with its interval and sample."""
-    low, high = (f"{1000 * figure[end]:.2f}" for end in ("low", "high"))
-    return f"{1000 * figure['value']:.2f} ms ({low}–{high}, n = {figure['n']:,})"
+    return f"{1000 * figure.value:.2f} ms ({1000 * figure.low:.2f}–{1000 * figure.high:.2f}, n = {figure.n:,})"
 
 
 def _quick(report: Report) -> str:
-    if not report["quick"]:
+    if not report.quick:
         return ""
     return "> **A quick run**: small samples, wide intervals, and no sizes above the collection's own."
 
 
 def _in_short(report: Report) -> str:
-    first = report["searches"][0]
+    first = report.searches[0]
     note = (
-        f"Times are from the photo's bytes to the results, at {first['items']:,} real items. The classification is "
+        f"Times are from the photo's bytes to the results, at {first.items:,} real items. The classification is "
         "that of the served encoder and head."
     )
     return _table(IN_SHORT, in_short(report)) + "\n\n" + note + "\n\n" + _list(_worth(report))
@@ -107,75 +108,75 @@ def _in_short(report: Report) -> str:
 
 def _worth(report: Report) -> Iterable[str]:
     """What the figures say of the method, a sentence each."""
-    largest, wrong = report["searches"][-1], report["wrong_categories"]
-    whole = largest["direct"]["seconds"]["value"] / largest["in_category"]["seconds"]["value"]
-    kind = "synthetic" if largest["synthetic"] else "real"
+    largest, wrong = report.searches[-1], report.wrong_categories
+    whole = largest.direct.seconds.value / largest.in_category.seconds.value
+    kind = "synthetic" if largest.synthetic else "real"
     yield (
-        f"**Faster**: at {largest['items']:,} {kind} items a search in the category is "
-        f"{largest['direct_to_in_category']:.1f} times as fast as a direct one, and {whole:.1f} times end to end, "
+        f"**Faster**: at {largest.items:,} {kind} items a search in the category is "
+        f"{largest.direct_to_in_category:.1f} times as fast as a direct one, and {whole:.1f} times end to end, "
         "where the network's pass counts in both (the paper: 1.1 times)."
     )
     yield (
-        f"**Cleaner**: {_percent(wrong['wrong_in_category'])} of the results are of another category than the query, "
-        f"and {_percent(wrong['wrong_direct'])} of a direct search's."
+        f"**Cleaner**: {_percent(wrong.wrong_in_category)} of the results are of another category than the query, "
+        f"and {_percent(wrong.wrong_direct)} of a direct search's."
     )
-    of_wrong, again = wrong["wrong"], wrong["found_again"]["wrong"]
+    of_wrong, again = wrong.wrong, wrong.found_again.wrong
     yield (
-        f"**At a price**: {_percent(wrong['wrongly_classified'])} of the queries are classified wrongly and find "
+        f"**At a price**: {_percent(wrong.wrongly_classified)} of the queries are classified wrongly and find "
         "nothing of their own category. The second guess has it right for "
-        f"{_percent(of_wrong['second_guess'])} of them; of the results in all categories "
-        f"{_percent(of_wrong['direct'])} are right. A wrongly classified copy finds its original in the second "
-        f"guess in {_percent(again['second_guess'])}, and in all categories in {_percent(again['direct'])} of cases."
+        f"{_percent(of_wrong.second_guess)} of them; of the results in all categories "
+        f"{_percent(of_wrong.direct)} are right. A wrongly classified copy finds its original in the second "
+        f"guess in {_percent(again.second_guess)}, and in all categories in {_percent(again.direct)} of cases."
     )
 
 
 def _percent(figure: Figure | None) -> str:
-    return "–" if figure is None else f"{100 * figure['value']:.1f} %"
+    return "–" if figure is None else f"{100 * figure.value:.1f} %"
 
 
 def _machine(report: Report) -> str:
-    machine, sizes = report["machine"], report["sizes"]
-    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
-    memory = machine["memory_bytes"]
+    machine, sizes = report.machine, report.sizes
+    versions = ", ".join(f"{name} {number}" for name, number in machine.versions.items())
+    memory = machine.memory_bytes
     rows = [
-        ("processor", f"{machine['cpu']}, {machine['cores']} cores"),
+        ("processor", f"{machine.cpu}, {machine.cores} cores"),
         ("memory", "unknown" if memory is None else f"{memory / 2**30:.1f} GB"),
-        ("system", machine["system"]),
+        ("system", machine.system),
         ("versions", versions),
-        ("commit", machine["git_commit"] or "unknown"),
-        ("collection", f"{report['collection']}: {report['items']:,} items, {report['test_pictures']:,} for testing"),
-        ("encoder", report["encoder_digest"]),
-        ("embeddings compared", report["embeddings_from"]),
-        ("labels", f"revision {report['label_revision']:,}"),
-        ("seeds", f"{report['seed']}; galleries by size: {', '.join(map(str, sizes['seeds']))}"),
-        ("measured", f"until {report['measured_at']}"),
+        ("commit", machine.git_commit or "unknown"),
+        ("collection", f"{report.collection}: {report.items:,} items, {report.test_pictures:,} for testing"),
+        ("encoder", report.encoder_digest),
+        ("embeddings compared", report.embeddings_from),
+        ("labels", f"revision {report.label_revision:,}"),
+        ("seeds", f"{report.seed}; galleries by size: {', '.join(map(str, sizes.seeds))}"),
+        ("measured", f"until {report.measured_at}"),
     ]
     return _table(("", ""), rows)
 
 
-def _training(training: Report) -> str:
+def _training(training: Histories) -> str:
     parts = []
-    run = training["category_cnn"]
+    run = training.category_cnn
     if run is None:
         parts.append("No finished run of the category network with 20 epochs is there: `make reproduce TRAIN=1`.")
     else:
-        result = run["result"]
+        result = run.result
         parts.append(
-            f"**The category network**, run `{run['name']}`: {share(run['accuracy'])} of the test pictures, by the "
+            f"**The category network**, run `{run.name}`: {share(run.accuracy)} of the test pictures, by the "
             f"epoch best on the validation split (number {result.get('best_epoch', 'unknown')}); "
-            f"{result.get('seconds', 0):,.0f} s for {len(run['epochs'])} epochs, where the paper took "
+            f"{result.get('seconds', 0):,.0f} s for {len(run.epochs)} epochs, where the paper took "
             f"{paper.TRAINING_TIME.value:,.0f} s for {paper.EPOCHS}."
         )
-        parts.append(_epochs(run["epochs"]))
-    if training["encoder"]:
+        parts.append(_epochs(run.epochs))
+    if training.encoder:
         parts.append(
             "**The encoder** learns from photos and small pictures at once, which takes minutes an epoch: its runs "
             f"were begun with fewer epochs than the paper's {paper.EPOCHS}, so of its training the paper's length is "
             "not repeated."
         )
-    for run in training["encoder"]:
-        parts.append(f"Run `{run['name']}`, {run['result'].get('seconds', 0):,.0f} s:")
-        parts.append(_epochs(run["epochs"]))
+    for run in training.encoder:
+        parts.append(f"Run `{run.name}`, {run.result.get('seconds', 0):,.0f} s:")
+        parts.append(_epochs(run.epochs))
     return "\n\n".join(parts)
 
 
@@ -193,25 +194,25 @@ def _epochs(epochs: Sequence[Mapping[str, Any]]) -> str:
     return _table(("epoch", *(name.replace("_", " ").replace("val ", "validation ") for name in columns)), rows)
 
 
-def _classification(found: Report) -> str:
-    of_samples = found["samples"]
+def _classification(found: ClassificationPrecision) -> str:
+    of_samples = found.samples
     return (
-        f"m/k over all test pictures: **{share(found['all'])}**; the paper: {100 * paper.CLASSIFICATION.value:.2f} %. "
-        f"As the paper does it, on random samples: the mean of {of_samples['samples']:,} samples of "
-        f"{of_samples['n']:,} pictures is {100 * of_samples['value']:.2f} %, and 95 % of the samples lie between "
-        f"{100 * of_samples['low']:.2f} and {100 * of_samples['high']:.2f} %: so far apart may two such figures lie "
+        f"m/k over all test pictures: **{share(found.all)}**; the paper: {100 * paper.CLASSIFICATION.value:.2f} %. "
+        f"As the paper does it, on random samples: the mean of {of_samples.samples:,} samples of "
+        f"{of_samples.n:,} pictures is {100 * of_samples.value:.2f} %, and 95 % of the samples lie between "
+        f"{100 * of_samples.low:.2f} and {100 * of_samples.high:.2f} %: so far apart may two such figures lie "
         "that measure the same."
     )
 
 
-def _sizes(points: Sequence[Report]) -> str:
+def _sizes(points: Sequence[SizePoint]) -> str:
     rows = [
         (
-            f"{point['items']:,}",
-            f"{share({**point, 'value': point['precision']})}, {_spread(point)}",
-            f"{share(point['classification'])}, {_spread(point['classification'])}",
-            f"{100 * point['direct']['value']:.2f} %",
-            f"{100 * point['without_labels']['value']:.2f} %",
+            f"{point.items:,}",
+            f"{share(point.precision_at_20)}, {_spread(point.precision_at_20)}",
+            f"{share(point.classification)}, {_spread(point.classification)}",
+            f"{100 * point.direct.value:.2f} %",
+            f"{100 * point.without_labels.value:.2f} %",
         )
         for point in points
     ]
@@ -227,31 +228,30 @@ def _sizes(points: Sequence[Report]) -> str:
     )
 
 
-def _spread(figure: Figure) -> str:
-    return f"{100 * figure['lowest']:.2f}–{100 * figure['highest']:.2f}"
+def _spread(figure: OverSeeds) -> str:
+    return f"{100 * figure.lowest:.2f}–{100 * figure.highest:.2f}"
 
 
-def _searches(searches: Sequence[Report]) -> str:
+def _searches(searches: Sequence[Searches]) -> str:
     rows = []
     for found in searches:
-        for way, name in (("in_category", "in the category"), ("direct", "directly")):
-            its = found[way]
+        for its, name in ((found.in_category, "in the category"), (found.direct, "directly")):
             rows.append(
                 (
-                    f"{found['items']:,}" + (" synthetic" if found["synthetic"] else " real"),
+                    f"{found.items:,}" + (" synthetic" if found.synthetic else " real"),
                     name,
-                    milliseconds(its["search_seconds"]),
-                    milliseconds(its["seconds"]),
-                    share(its["precision_at_20"]),
-                    share(its["recall_at_20"]),
-                    share(its["recall_of_everything"]),
-                    f"{its['candidates']:,.0f}",
+                    milliseconds(its.search_seconds),
+                    milliseconds(its.seconds),
+                    share(its.precision_at_20),
+                    share(its.recall_at_20),
+                    share(its.recall_of_everything),
+                    f"{its.candidates:,.0f}",
                 )
             )
     heads = ("items", "searched", "search only", "end to end", "precision@20", "recall@20", "of everything's", "codes")
     times = [
-        f"{found['items']:,}: directly takes {found['direct_to_in_category']:.1f} times as long as in the category"
-        + ("" if found["load_before"] is None else f" (load of the machine before: {found['load_before']:.1f})")
+        f"{found.items:,}: directly takes {found.direct_to_in_category:.1f} times as long as in the category"
+        + ("" if found.load_before is None else f" (load of the machine before: {found.load_before:.1f})")
         for found in searches
     ]
     return (
@@ -262,20 +262,20 @@ def _searches(searches: Sequence[Report]) -> str:
     )
 
 
-def _sift(sift: Report) -> str:
-    if "missing" in sift:
-        return f"Not measured: {sift['missing']}"
+def _sift(sift: Sift) -> str:
+    if sift.cnn is None:
+        return f"Not measured: {sift.missing}"
     rows = [
         (
-            method["name"],
-            share(method["accuracy"]),
-            share(method["precision_at_20_in_category"]),
-            share(method["precision_at_20_direct"]),
-            f"{100 * method['without_descriptors']:.1f} %",
-            f"{method['ms_per_picture']:.2f}",
-            f"{method['dimensions']:,}",
+            method.name,
+            share(method.accuracy),
+            share(method.precision_at_20_in_category),
+            share(method.precision_at_20_direct),
+            f"{100 * method.without_descriptors:.1f} %",
+            f"{method.ms_per_picture:.2f}",
+            f"{method.dimensions:,}",
         )
-        for method in [sift["cnn"], *sift["methods"]]
+        for method in [sift.cnn, *sift.methods]
     ]
     heads = ("features", "classification", "precision@20", "direct", "without descriptors", "ms a picture", "values")
     return (
@@ -286,28 +286,30 @@ def _sift(sift: Report) -> str:
     )
 
 
-def _wrong(found: Report) -> str:
+def _wrong(found: WrongCategories) -> str:
     rows = [
         (
             name,
-            *(share(found[key][way]) for way in ("first_guess", "second_guess", "direct")),
+            share(its.first_guess),
+            share(its.second_guess),
+            share(its.direct),
         )
-        for name, key in (("classified rightly", "right"), ("classified wrongly", "wrong"))
+        for name, its in (("classified rightly", found.right), ("classified wrongly", found.wrong))
     ]
     again = [
         (
             name,
-            *(
-                share(found["found_again"][key][way])
-                for way in ("first_guess", "second_guess", "two_guesses", "direct")
-            ),
+            share(its.first_guess),
+            share(its.second_guess),
+            share(its.two_guesses),
+            share(its.direct),
         )
-        for name, key in (("all", "all"), ("classified wrongly", "wrong"))
+        for name, its in (("all", found.found_again.all), ("classified wrongly", found.found_again.wrong))
     ]
     return (
-        f"Of the 20 results, of another category than the query: directly **{share(found['wrong_direct'])}**, in the "
-        f"predicted category **{share(found['wrong_in_category'])}**. Classified wrongly: "
-        f"{share(found['wrongly_classified'])} of the queries, and then all results of the first guess are wrong. "
+        f"Of the 20 results, of another category than the query: directly **{share(found.wrong_direct)}**, in the "
+        f"predicted category **{share(found.wrong_in_category)}**. Classified wrongly: "
+        f"{share(found.wrongly_classified)} of the queries, and then all results of the first guess are wrong. "
         "Precision@20 by where is searched:\n\n"
         + _table(("queries", "first guess", "second guess", "all categories"), rows)
         + "\n\nDistorted copies of items in the index that find their originals among 20 results:\n\n"
@@ -316,9 +318,9 @@ def _wrong(found: Report) -> str:
 
 
 def _steps(report: Report) -> str:
-    rows = [(name, f"{step['seconds']:,.0f}", step["measured_at"]) for name, step in report["steps"].items()]
-    total = sum(step["seconds"] for step in report["steps"].values())
-    peak = report["machine"]["peak_memory_bytes"]
+    rows = [(name, f"{step.seconds:,.0f}", step.measured_at) for name, step in report.steps.items()]
+    total = sum(step.seconds for step in report.steps.values())
+    peak = report.machine.peak_memory_bytes
     memory = "" if peak is None else f" The process that wrote this page had {peak / 2**30:.1f} GB of memory at most."
     return _table(("step", "seconds", "measured at"), [*rows, ("all", f"{total:,.0f}", "")]) + (
         f"\n\nAgain: `make reproduce`; in minutes, on small samples: `make reproduce QUICK=1`. A step that "

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fashion16.estimate import Figure
 from fashion16.evaluation.metrics import SEED, Ids, Labels
+from fashion16.evaluation.reproduction import OverSeeds, SizePoint
 from fashion16.search.head import Head
 from fashion16.search.index import BLOCK, CategoryIndex, K
 from fashion16.types import Floats, Progress
@@ -47,24 +47,78 @@ class Pictures:
         return labels_of(found, self.ids, self.labels)
 
 
+@dataclass(frozen=True)
+class OfSamples(Figure):
+    """The mean over `samples` samples of n pictures, and the interval in which 95 % of the samples lie."""
+
+    samples: int
+
+
+@dataclass(frozen=True)
+class ClassificationPrecision:
+    """The share of pictures that are classified rightly: of all with Wilson's interval, and of random samples."""
+
+    all: Figure
+    samples: OfSamples
+
+
+@dataclass(frozen=True)
+class ByGuess:
+    """Of queries: precision@20 in the first guess, in the second, and in all categories; None where there are none."""
+
+    first_guess: Figure | None
+    second_guess: Figure | None
+    direct: Figure | None
+
+
+@dataclass(frozen=True)
+class FoundByGuess(ByGuess):
+    """Of copies: the share that finds its original there; `two_guesses` is in the first guess or in the second."""
+
+    two_guesses: Figure | None
+
+
+@dataclass(frozen=True)
+class FoundAgain:
+    """Distorted copies: all of them, and those classified otherwise than their originals' label."""
+
+    all: FoundByGuess
+    wrong: FoundByGuess
+
+
+@dataclass(frozen=True)
+class WrongResults:
+    """What categories keep apart, and what a wrong guess costs.
+
+    Attributes:
+        wrong_in_category, wrong_direct: the share of results with another label than the query's.
+        wrongly_classified: how many queries.
+        right, wrong: the queries that are classified rightly, and those wrongly.
+    """
+
+    wrong_in_category: Figure
+    wrong_direct: Figure
+    wrongly_classified: Figure
+    right: ByGuess
+    wrong: ByGuess
+
+
 def classification_precision(
     head: Head, test: Pictures, sample: int = 1000, samples: int = 1000, seed: int = SEED
-) -> dict[str, Any]:
+) -> ClassificationPrecision:
     """The paper's m/k, pictures classified rightly among those classified: of all pictures, and of random samples.
 
-    Returns:
-        all: a figure with Wilson's interval. samples: the mean over samples of pictures, each drawn without
-        repeating one, and the interval in which 95 % of them lie.
+    A sample is drawn without repeating a picture.
     """
     hits = head.predict(test.embeddings) == test.labels
     rng = np.random.default_rng(seed)
     sample = min(sample, len(hits))
     shares = np.array([hits[rng.choice(len(hits), sample, replace=False)].mean() for _ in range(samples)])
     low, high = np.percentile(shares, (2.5, 97.5))
-    return {
-        "all": Figure.share(int(hits.sum()), len(hits)),
-        "samples": asdict(Figure(float(shares.mean()), float(low), float(high), sample)) | {"samples": samples},
-    }
+    return ClassificationPrecision(
+        Figure.share(int(hits.sum()), len(hits)),
+        OfSamples(float(shares.mean()), float(low), float(high), sample, samples),
+    )
 
 
 def precision_by_size(
@@ -74,7 +128,7 @@ def precision_by_size(
     seeds: Sequence[int],
     n_queries: int,
     progress: Progress | None = None,
-) -> list[dict[str, Any]]:
+) -> list[SizePoint]:
     """Precision with a part of the gallery: the head is fitted on it, it is what the index holds, and test pictures are
     searched with.
 
@@ -84,10 +138,8 @@ def precision_by_size(
         n_queries: test pictures that are searched with, the same for all.
 
     Returns:
-        For each size items; precision, low, high and n, of precision@20 in the predicted category, the mean over
-        queries of their mean over seeds; lowest and highest, of one seed. The same, as figures, of: classification, the
-        accuracy on all test pictures; direct, precision@20 in all categories; without_labels, precision@20 in the
-        predicted category where each item lies where the head puts it, as in a collection that nobody has labelled.
+        One for each size, its figures the mean over queries of their mean over seeds. `without_labels` is as in a
+        collection that nobody has labelled.
     """
     queries = test.some(n_queries)
     sizes = sorted({min(size, len(gallery)) for size in sizes})
@@ -111,24 +163,19 @@ def precision_by_size(
             if progress:
                 progress(len(seeds) * number + times + 1, len(seeds) * len(sizes))
         figures = {name: _over_seeds(values) for name, values in shares.items()}
-        precision = figures.pop("precision")
-        points.append({"items": size, "precision": precision.pop("value"), **precision, **figures})
+        precision = vars(figures.pop("precision")).copy()
+        points.append(SizePoint(items=size, precision=precision.pop("value"), **precision, **figures))
     return points
 
 
 def wrong_categories(
     head: Head, index: CategoryIndex, everything: Pictures, queries: Pictures, progress: Progress | None = None
-) -> dict[str, Any]:
+) -> WrongResults:
     """How many results are of a wrong category, with classification and without, and what a wrong guess costs.
 
     Args:
         everything: what the index holds.
         queries: pictures to search with, each left out of its own results where the index holds it.
-
-    Returns:
-        wrong_direct and wrong_in_category: the share of results with another label than the query's.
-        wrongly_classified: how many queries. right, wrong: of the queries classified rightly and wrongly the
-        precision@20 in the first guess, in the second_guess, and in all categories (direct).
     """
     first, second = guesses(head, queries.embeddings)
     found = {
@@ -140,23 +187,19 @@ def wrong_categories(
         way: precisions(everything.labels_of(without(ids, queries.ids)), queries.labels) for way, ids in found.items()
     }
     right = first == queries.labels
-    return {
-        "wrong_in_category": Figure.mean(1 - shares["first_guess"]),
-        "wrong_direct": Figure.mean(1 - shares["direct"]),
-        "wrongly_classified": Figure.share(int((~right).sum()), len(right)),
-        **{name: _means(shares, rows) for name, rows in (("right", right), ("wrong", ~right))},
-    }
+    return WrongResults(
+        wrong_in_category=Figure.mean(1 - shares["first_guess"]),
+        wrong_direct=Figure.mean(1 - shares["direct"]),
+        wrongly_classified=Figure.share(int((~right).sum()), len(right)),
+        right=_means(shares, right),
+        wrong=_means(shares, ~right),
+    )
 
 
 def found_again(
     head: Head, index: CategoryIndex, copies: Floats, originals: Pictures, progress: Progress | None = None
-) -> dict[str, Any]:
-    """How often distorted copies (n, d) of n pictures in the index find their originals among twenty results.
-
-    Returns:
-        all, wrong: of all copies, and of those classified otherwise than their originals' label: the share that is
-        found in the first_guess, in the second_guess, in one of both (two_guesses), and in all categories (direct).
-    """
+) -> FoundAgain:
+    """How often distorted copies (n, d) of n pictures in the index find their originals among twenty results."""
     first, second = guesses(head, copies)
     found = {
         "first_guess": found_in(index, copies, first, K),
@@ -166,10 +209,10 @@ def found_again(
     hits = {way: (ids == originals.ids[:, None]).any(axis=1) for way, ids in found.items()}
     hits["two_guesses"] = hits["first_guess"] | hits["second_guess"]
     wrong = first != originals.labels
-    return {
-        name: {way: _share(its[rows]) for way, its in hits.items()}
-        for name, rows in (("all", np.ones(len(wrong), bool)), ("wrong", wrong))
-    }
+    return FoundAgain(
+        FoundByGuess(**{way: _share(its) for way, its in hits.items()}),
+        FoundByGuess(**{way: _share(its[wrong]) for way, its in hits.items()}),
+    )
 
 
 def guesses(head: Head, embeddings: Floats) -> tuple[Labels, Labels]:
@@ -223,14 +266,14 @@ def _everywhere(index: CategoryIndex, queries: Floats, k: int, progress: Progres
     return np.concatenate(blocks)
 
 
-def _over_seeds(values: list[Shares]) -> dict[str, Any]:
+def _over_seeds(values: list[Shares]) -> OverSeeds:
     """Of the same queries with each seed: the mean with its interval, and the lowest and highest mean of a seed."""
     means = [float(its.mean()) for its in values]
-    return asdict(Figure.mean(np.mean(values, axis=0))) | {"lowest": min(means), "highest": max(means)}
+    return OverSeeds(**asdict(Figure.mean(np.mean(values, axis=0))), lowest=min(means), highest=max(means))
 
 
-def _means(shares: dict[str, Shares], rows: npt.NDArray[np.bool_]) -> dict[str, Figure | None]:
-    return {way: Figure.mean(its[rows]) if rows.any() else None for way, its in shares.items()}
+def _means(shares: dict[str, Shares], rows: npt.NDArray[np.bool_]) -> ByGuess:
+    return ByGuess(**{way: Figure.mean(its[rows]) if rows.any() else None for way, its in shares.items()})
 
 
 def _share(hits: npt.NDArray[np.bool_]) -> Figure | None:

@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 from PIL import Image
 from threadpoolctl import threadpool_limits
@@ -28,13 +29,16 @@ from experiments.paper import page as reproduction_report
 from experiments.paper import sift as sift_experiment
 from experiments.paper.histories import histories
 from experiments.paper.precision import (
+    ClassificationPrecision,
     Pictures,
     classification_precision,
     found_again,
     precision_by_size,
     wrong_categories,
 )
+from experiments.paper.report import Report, Sizes, Step, WrongCategories
 from experiments.paper.searches import Gallery, ask, figures
+from experiments.paper.sift import Sift
 from experiments.synthetic import SyntheticItems, measured_changes
 from fashion16.collections.embeddings import labelled_embeddings
 from fashion16.collections.layout import DEFAULT_COLLECTION
@@ -43,6 +47,7 @@ from fashion16.collections.workspace import Workspace
 from fashion16.errors import DataError, TrainingError
 from fashion16.evaluation import metrics
 from fashion16.evaluation import report as quality
+from fashion16.evaluation.reproduction import Searches, SizePoint
 from fashion16.files.atomic import replacing
 from fashion16.images import distort
 from fashion16.search.encoder import encode_all
@@ -53,31 +58,7 @@ from fashion16.types import Floats, Progress
 
 VERSION = 1  # of the experiments: what another version found is measured again
 SEED = metrics.SEED
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How much is measured.
-
-    Attributes:
-        galleries: pictures that the head is fitted on and that are searched, for precision by size.
-        seeds: orders of the gallery.
-        queries: test pictures that each of these galleries is searched with.
-        timed: random queries that are timed.
-        synthetic: numbers of synthetic items that are searched; the first is the paper's number of pictures.
-        changes: real pictures whose distortion makes synthetic items.
-        asked: test pictures for the share of wrong categories.
-        copies: distorted copies for what a wrong guess costs.
-    """
-
-    galleries: tuple[int, ...]
-    seeds: tuple[int, ...]
-    queries: int
-    timed: int
-    synthetic: tuple[int, ...]
-    changes: int
-    asked: int
-    copies: int
+T = TypeVar("T")
 
 
 SIZES = tuple(range(10_000, 60_001, 10_000))
@@ -92,7 +73,7 @@ def reproduce(
     train: bool = False,
     step: Callable[[str], None] | None = None,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> Report:
     """Run the paper's experiments that have not been run on the same, and write what they found.
 
     Args:
@@ -101,9 +82,6 @@ def reproduce(
             histories are those of the runs that are there.
         step: called with the name of each step as it begins.
         progress: called with what is done of the present step, and with its total.
-
-    Returns:
-        What is written as JSON.
 
     Raises:
         Fashion16Error: something that is measured is missing or does not fit.
@@ -117,12 +95,13 @@ def reproduce(
     opened = workspace.open(collection)
     try:
         work = _Work(workspace, opened, QUICK if quick else FULL, quick, step or (lambda name: None), progress)
-        report = work.report(train)
+        # numbers as the file has them
+        report = msgspec.convert(plain(work.report(train)), Report)
     finally:
         opened.close()
     file, page = result_files(workspace, quick)
     with replacing(file) as beside:
-        beside.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        beside.write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
     with replacing(page) as beside:
         beside.write_text(reproduction_report.page(report), encoding="utf-8")
     return report
@@ -145,7 +124,7 @@ class _Work:
     say: Callable[[str], None]
     progress: Progress | None
 
-    def report(self, train: bool) -> dict[str, Any]:
+    def report(self, train: bool) -> Report:
         self.say("opening the collection")
         if not len(self.test) or not len(self.gallery):
             raise DataError(
@@ -153,54 +132,54 @@ class _Work:
                 "can be measured."
             )
         sizes = self.sizes
-        found: dict[str, Kept] = {}
+        found: dict[str, Kept[Any]] = {}
+        trained = None
         if train:
-            found["training"] = self._step("training", {"settings": asdict(CategorySettings())}, self._train)
-        trained = found["training"].result["run"] if train else None
-        found["classification"] = self._step("classification", {}, self._classification)
+            settings = {"settings": asdict(CategorySettings())}
+            found["training"] = training = self._step("training", settings, self._train, dict[str, str])
+            trained = training.result["run"]
+        found["classification"] = classification = self._step(
+            "classification", {}, self._classification, ClassificationPrecision
+        )
         key = {"galleries": sizes.galleries, "seeds": sizes.seeds, "queries": sizes.queries}
-        found["sizes"] = self._step("sizes", key, self._sizes)
-        galleries = [len(self.items), *sizes.synthetic]
-        for n in galleries:
-            key = {"timed": sizes.timed, "n": n, "changes": sizes.changes, "computer": computer()}
-            found[f"searches-{n}"] = self._step(f"searches-{n}", key, partial(self._searches, n))
+        found["sizes"] = by_size = self._step("sizes", key, self._sizes, list[SizePoint])
+        searches = []
+        for n in (len(self.items), *sizes.synthetic):
+            key = {"timed": sizes.timed, "n": n, "changes": sizes.changes, "computer": asdict(computer())}
+            found[f"searches-{n}"] = searched = self._step(f"searches-{n}", key, partial(self._searches, n), Searches)
+            searches.append(searched.result)
         key = {"asked": sizes.asked, "copies": sizes.copies}
-        found["wrong-categories"] = self._step("wrong-categories", key, self._wrong_categories)
-        sift: dict[str, Any]
+        found["wrong-categories"] = wrong = self._step("wrong-categories", key, self._wrong_categories, WrongCategories)
         try:
             key = {"quick": self.quick, "sift_version": sift_experiment.VERSION}
-            found["sift"] = self._step("sift", key, self._sift)
-            sift = found["sift"].result
+            measured = self._step("sift", key, self._sift, Sift)
+            found["sift"], sift = measured, measured.result
         except TrainingError as error:  # without OpenCV all else can be measured
-            sift = {"missing": str(error)}
-        searches = [found[f"searches-{n}"].result for n in galleries]
-        everything: dict[str, Any] = plain(
-            {
-                "quick": self.quick,
-                "measured_at": max(kept.measured_at for kept in found.values()),
-                "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "collection": self.opened.name,
-                "items": len(self.items),
-                "test_pictures": len(self.test),
-                "encoder_digest": self.opened.searcher.encoder.digest,
-                "label_revision": self.opened.catalogue.revision(),
-                "embeddings_from": self._embeddings_from,
-                "machine": facts(),
-                "sizes": asdict(sizes),
-                "seed": SEED,
-                "steps": {name: {"seconds": k.seconds, "measured_at": k.measured_at} for name, k in found.items()},
-                "training": histories(self.workspace.runs_folder, trained),
-                "classification": found["classification"].result,
-                "retrieval_by_size": found["sizes"].result,
-                "searches": searches,
-                "seconds_in_category": searches[0]["in_category"]["seconds"],
-                "seconds_direct": searches[0]["direct"]["seconds"],
-                "wrong_categories": found["wrong-categories"].result,
-                "sift": sift,
-                **({} if "missing" in sift else {"sift_precision": best_sift(sift)["accuracy"]}),
-            }
+            sift = Sift(missing=str(error))
+        return Report(
+            quick=self.quick,
+            measured_at=max(kept.measured_at for kept in found.values()),
+            written_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            collection=self.opened.name,
+            items=len(self.items),
+            test_pictures=len(self.test),
+            encoder_digest=self.opened.searcher.encoder.digest,
+            label_revision=self.opened.catalogue.revision(),
+            embeddings_from=self._embeddings_from,
+            machine=facts(),
+            sizes=sizes,
+            seed=SEED,
+            steps={name: Step(kept.seconds, kept.measured_at) for name, kept in found.items()},
+            training=histories(self.workspace.runs_folder, trained),
+            classification=classification.result,
+            retrieval_by_size=by_size.result,
+            searches=searches,
+            seconds_in_category=searches[0].in_category.seconds,
+            seconds_direct=searches[0].direct.seconds,
+            wrong_categories=wrong.result,
+            sift=sift,
+            sift_precision=None if sift.missing else sift.best.accuracy,
         )
-        return everything
 
     @cached_property
     def items(self) -> Pictures:
@@ -229,7 +208,7 @@ class _Work:
         return "float32" if file.is_file() else "the index, 16 bits a value"
 
     @cached_property
-    def _measured_on(self) -> dict[str, Any]:
+    def _measured_on(self) -> dict[str, object]:
         """What every step is measured on."""
         searcher = self.opened.searcher
         head = hashlib.sha256(searcher.head.weights.tobytes() + searcher.head.bias.tobytes())
@@ -239,7 +218,7 @@ class _Work:
             "seed": SEED,
             "encoder_digest": searcher.encoder.digest,
             "head": head.hexdigest(),
-            "index": quality.index_facts(searcher.index),
+            "index": asdict(quality.index_facts(searcher.index)),
             "items": ids.hexdigest(),
             "splits": hashlib.sha256("\n".join(self._labelled[1]).encode()).hexdigest(),
             "embeddings_from": self._embeddings_from,
@@ -249,10 +228,10 @@ class _Work:
     def _folder(self) -> Path:
         return self.workspace.reproduction_folder / ("quick" if self.quick else "")
 
-    def _step(self, name: str, key: dict[str, Any], make: Callable[[], Any]) -> Kept:
-        return kept(self._folder / f"{name}.json", self._measured_on | key, make)
+    def _step(self, name: str, key: dict[str, Any], make: Callable[[], T], kind: type[T]) -> Kept[T]:
+        return kept(self._folder / f"{name}.json", self._measured_on | key, make, kind)
 
-    def _train(self) -> dict[str, Any]:
+    def _train(self) -> dict[str, str]:
         self.say("training the category network")
         settings = CategorySettings()
         data = labelled_pictures(self.workspace.collection(self.opened.name))
@@ -265,11 +244,11 @@ class _Work:
             "run": category_training.train_category_cnn(data, self.workspace.runs_folder, settings, report=report).name
         }
 
-    def _classification(self) -> dict[str, Any]:
+    def _classification(self) -> ClassificationPrecision:
         self.say("classification")
         return classification_precision(self.opened.searcher.head, self.test)
 
-    def _sizes(self) -> list[dict[str, Any]]:
+    def _sizes(self) -> list[SizePoint]:
         self.say("precision by size")
         sizes = self.sizes
         with _one_thread():
@@ -277,7 +256,7 @@ class _Work:
                 self.gallery, self.test, sizes.galleries, sizes.seeds, sizes.queries, self.progress
             )
 
-    def _searches(self, n: int) -> dict[str, Any]:
+    def _searches(self, n: int) -> Searches:
         searcher, own = self.opened.searcher, None
         queries = self.test.some(self.sizes.timed)
         before = load()
@@ -297,7 +276,7 @@ class _Work:
         self.say(f"comparing all {n:,} items")
         with _one_thread():
             found = figures(asked, gallery, queries.labels, own, self.progress)
-        return found | {"synthetic": own is None, "load_before": before}
+        return replace(found, synthetic=own is None, load_before=before)
 
     @cached_property
     def _changes(self) -> Floats:
@@ -306,7 +285,7 @@ class _Work:
         pictures = [self.opened.picture(int(item_id)) for item_id in real.ids]
         return measured_changes(searcher.encoder, pictures, len(pictures), SEED, searcher.side, self.progress)
 
-    def _wrong_categories(self) -> dict[str, Any]:
+    def _wrong_categories(self) -> WrongCategories:
         searcher = self.opened.searcher
         self.say("results of wrong categories")
         queries = self.test.some(self.sizes.asked)
@@ -317,20 +296,13 @@ class _Work:
         rng = np.random.default_rng(SEED)
         pictures = (distort(self.opened.picture(int(item_id)), rng) for item_id in originals.ids)
         copies = encode_all(searcher.encoder, metrics.counted(pictures, len(originals), self.progress), searcher.side)
-        return found | {"found_again": found_again(searcher.head, searcher.index, copies, originals)}
+        again = found_again(searcher.head, searcher.index, copies, originals)
+        return WrongCategories(**vars(found), found_again=again)
 
-    def _sift(self) -> dict[str, Any]:
+    def _sift(self) -> Sift:
         self.say("SIFT and HOG")
         collection, folder = self.opened.name, self._folder
-        found: dict[str, Any] = sift_experiment.run(self.workspace, collection, folder, self.quick, self.progress)
-        return found
-
-
-def best_sift(sift: dict[str, Any]) -> dict[str, Any]:
-    """The method of SIFT that is most often right, of what `sift_experiment.run` returns."""
-    methods = [method for method in sift["methods"] if "SIFT" in method["name"]]
-    best: dict[str, Any] = max(methods, key=lambda method: float(method["accuracy"]["value"]))
-    return best
+        return sift_experiment.run(self.workspace, collection, folder, self.quick, self.progress)
 
 
 def _one_thread() -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from experiments.paper.precision import Pictures, labels_of, precisions, without
 from experiments.synthetic import BLOCK, Block, SyntheticItems, exact_neighbours
 from fashion16.estimate import Figure
 from fashion16.evaluation.metrics import Ids, Labels
+from fashion16.evaluation.reproduction import Searched, Searches, Timing
 from fashion16.images import read_photo
 from fashion16.search.hyperplanes import RandomHyperplanes
 from fashion16.search.index import N_BITS, SEED, CategoryIndex, K
@@ -145,44 +145,38 @@ def ask(searcher: Searcher, photos: Sequence[bytes], own: Ids | None = None, pro
 
 def figures(
     asked: Asked, gallery: Gallery, labels: Labels, own: Ids | None = None, progress: Progress | None = None
-) -> dict[str, Any]:
-    """What queries with labels (nq,) took and found, as figures with value, low, high and n.
+) -> Searches:
+    """What queries with labels (nq,) took and found.
 
     Args:
         own: as it was given to `ask`.
-
-    Returns:
-        items; for each of WAYS: seconds and search_seconds, means, each with median and p95; precision_at_20;
-        recall_at_20 against the exact neighbours where it searched; recall_of_everything, against those in all
-        categories; candidates, the mean.
     """
     exact = exact_neighbours(asked.embeddings, asked.places, gallery.blocks(), K + 1, progress, len(gallery))
     truth = {}
     for way, rows in (("in_category", exact.in_category), ("direct", exact.everywhere)):
         ids = np.where(rows >= 0, gallery.ids[rows], -1)
         truth[way] = ids[:, :K] if own is None else without(ids, own)
-    report: dict[str, Any] = {"items": len(gallery)}
+    both: dict[str, Searched] = {}
     for way in WAYS:
         found = asked.found[way]
-        report[way] = {
-            "seconds": timing(asked.end_to_end[way]),
-            "search_seconds": timing(asked.search[way]),
-            "precision_at_20": Figure.mean(precisions(labels_of(found, gallery.ids, gallery.labels), labels)),
-            "recall_at_20": Figure.mean(recalls(found, truth[way])),
-            "recall_of_everything": Figure.mean(recalls(found, truth["direct"])),
-            "candidates": float(asked.candidates[way].mean()),
-        }
+        both[way] = Searched(
+            seconds=timing(asked.end_to_end[way]),
+            search_seconds=timing(asked.search[way]),
+            precision_at_20=Figure.mean(precisions(labels_of(found, gallery.ids, gallery.labels), labels)),
+            recall_at_20=Figure.mean(recalls(found, truth[way])),
+            recall_of_everything=Figure.mean(recalls(found, truth["direct"])),
+            candidates=float(asked.candidates[way].mean()),
+        )
     faster = asked.search["direct"].sum() / asked.search["in_category"].sum()
-    return report | {"direct_to_in_category": float(faster)}
+    return Searches(both["in_category"], both["direct"], len(gallery), float(faster))
 
 
-def timing(seconds: Seconds) -> dict[str, float]:
-    """The mean of seconds (n,) with its normal 95 % interval, value, low, high and n; their median and p95."""
+def timing(seconds: Seconds) -> Timing:
+    """The mean of seconds (n,) with its normal 95 % interval, their median and their 95th percentile."""
     middle, n = float(seconds.mean()), len(seconds)
     half = 1.96 * float(seconds.std(ddof=1)) / n**0.5 if n > 1 else 0.0
     median, p95 = np.percentile(seconds, (50, 95))
-    figure = {"value": middle, "low": max(0.0, middle - half), "high": middle + half, "n": n}
-    return figure | {"median": float(median), "p95": float(p95)}
+    return Timing(middle, max(0.0, middle - half), middle + half, n, float(median), float(p95))
 
 
 def recalls(found: Ids, truth: Ids) -> Seconds:

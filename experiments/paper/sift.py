@@ -12,10 +12,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import faiss
 import numpy as np
@@ -42,7 +42,6 @@ from experiments.paper.vector_figures import (
     Labels,
     Material,
     Sizes,
-    accuracy_of,
     checked,
     drawn,
     figures,
@@ -54,6 +53,7 @@ from fashion16.collections.stored import StoredCollection
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import DataError
 from fashion16.evaluation.metrics import SEED
+from fashion16.evaluation.reproduction import ByFeatures, Features
 from fashion16.images import to_network
 from fashion16.machine import cores
 from fashion16.search.encoder import Encoder
@@ -62,6 +62,97 @@ from fashion16.types import Floats, Progress
 Share = Callable[[float], None]
 T = TypeVar("T")
 
+
+@dataclass(frozen=True)
+class TriedKeypoints:
+    """Settings of `Keypoints`, and how often a head is right with them on the validation split."""
+
+    side: int
+    place_weight: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class TriedGrid:
+    """The same of a `Grid`."""
+
+    side: int
+    step: int
+    windows: tuple[int, ...]
+    place_weight: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class TriedHog:
+    """The same of HOG: pixels a side of its cells."""
+
+    cell: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class SvmSettings:
+    """A support vector machine with a Gaussian kernel; gamma in units of the vectors' variance."""
+
+    C: float
+    gamma: float
+
+
+@dataclass(frozen=True)
+class TriedSvm(SvmSettings):
+    """The same settings, and how often it is right on the validation split."""
+
+    accuracy: float
+
+
+Tried = TypeVar("Tried", TriedKeypoints, TriedGrid, TriedHog, TriedSvm)
+
+
+@dataclass(frozen=True)
+class Choice(Generic[Tried]):
+    """The settings that are most often right on n validation pictures, and what they were chosen among."""
+
+    chosen: Tried
+    tried: list[Tried]
+    n: int
+
+    @classmethod
+    def among(cls, tried: list[Tried], n: int) -> Choice[Tried]:
+        """Of equals the first."""
+        return cls(max(tried, key=lambda settings: settings.accuracy), tried, n)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The settings of each kind of features, and of the support vector machine."""
+
+    keypoints: Choice[TriedKeypoints]
+    grid: Choice[TriedGrid]
+    hog: Choice[TriedHog]
+    svm: Choice[TriedSvm]
+
+
+@dataclass(frozen=True)
+class Settings(Choices):
+    """The same, with what they were chosen with."""
+
+    sizes: Sizes
+    opencv: str
+
+
+@dataclass(frozen=True)
+class Sift(ByFeatures):
+    """Classification by kind of features, and the settings of each; None where nothing was measured."""
+
+    settings: Settings | None = None
+
+    @property
+    def best(self) -> Features:
+        """The method of SIFT that is most often right."""
+        return max((method for method in self.methods if "SIFT" in method.name), key=lambda one: one.accuracy.value)
+
+
 VERSION = 3  # of the steps: figures of another version are measured again
 AS_THEY_ARE = Keypoints(28)
 # what settings are chosen among; a quick look takes the first of each
@@ -69,7 +160,7 @@ KEYPOINTS = (Keypoints(56), Keypoints(112))
 GRIDS = (Grid(56, 6, (16, 24)), Grid(56, 4, (16,)), Grid(84, 8, (24, 36)), Grid(112, 10, (32, 48)))
 PLACE_WEIGHTS = (0.5, 0.0, 1.0, 2.0, 4.0)
 HOG_CELLS = (4, 7)  # 28 pixels are whole cells of them
-SVMS = ({"C": 3.0, "gamma": 1.0}, {"C": 3.0, "gamma": 2.0}, {"C": 10.0, "gamma": 1.0})
+SVMS = (SvmSettings(3.0, 1.0), SvmSettings(3.0, 2.0), SvmSettings(10.0, 1.0))
 SVM_AXES = 128  # more are slower and not righter
 WORD_AXES = 64  # of a descriptor, half of SIFT's
 VLAD_WORDS, BAG_WORDS = 64, 1000
@@ -108,20 +199,13 @@ def _material(stored: StoredCollection, digest: str, sizes: Sizes) -> Material:
 @threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator]
 def run(
     workspace: Workspace, collection: str, folder: Path, quick: bool = False, progress: Progress | None = None
-) -> dict[str, Any]:
+) -> Sift:
     """Measure every method on a collection of gray pictures of one size.
 
     Args:
         folder: where steps that are done are kept; those of other pictures, settings or versions are repeated.
         quick: on small samples.
         progress: called with percents done, and 100.
-
-    Returns:
-        methods: a list of {name, accuracy, precision_at_20_in_category, precision_at_20_direct (figures with value,
-            low, high, n), without_descriptors (share of the test pictures), ms_per_picture (median, one picture at a
-            time, to its vector), dimensions, penalty}.
-        cnn: the same of the encoder's embeddings.
-        settings: what was chosen, and what it was chosen among.
 
     Raises:
         TrainingError: OpenCV is not installed.
@@ -132,7 +216,7 @@ def run(
     encoder = Encoder(workspace.encoder_folder)
     material = _material(workspace.collection(collection), encoder.digest, sizes)
     side = workspace.collection(collection).side(encoder.card)
-    key: dict[str, Any] = {
+    key: dict[str, object] = {
         "version": VERSION,
         "opencv": version,
         "encoder_digest": encoder.digest,
@@ -141,47 +225,48 @@ def run(
         "seed": SEED,
     }
 
-    def step(name: str, make: Callable[[Share], Any]) -> Any:
+    def step(name: str, make: Callable[[Share], T], kind: type[T]) -> T:
         share = _share_of(name, progress)
-        found = kept(folder / f"sift-{name}.json", key, lambda: make(share)).result
+        found = kept(folder / f"sift-{name}.json", key, lambda: make(share), kind).result
         share(1.0)
         return found
 
     def network(pictures: Pictures) -> Floats:
         return encoder.encode(np.stack([to_network(picture, side) for picture in pictures]))
 
-    def our_own(share: Share) -> dict[str, Any]:
+    def our_own(share: Share) -> Features:
         milliseconds = milliseconds_of(network, material, sizes)
         return head_figures("Fashion-16's embedding", unit(material.embeddings), milliseconds, material, sizes)
 
-    cnn = step("cnn", our_own)
-    chosen = step("settings", lambda share: _choose(material, sizes, share))
-    key["chosen"] = chosen
-    keypoints, grid, cell = (chosen[name]["chosen"] for name in ("keypoints", "grid", "hog"))
-    enlarged = Keypoints(keypoints["side"])
-    dense = Grid(grid["side"], grid["step"], tuple(grid["windows"]))
+    cnn = step("cnn", our_own, Features)
+    chosen = step("settings", lambda share: _choose(material, sizes, share), Choices)
+    key["chosen"] = asdict(chosen)
+    keypoints, grid = chosen.keypoints.chosen, chosen.grid.chosen
+    enlarged = Keypoints(keypoints.side)
+    dense = Grid(grid.side, grid.step, grid.windows)
     sift: list[tuple[str, str, Keypoints | Grid, float]] = [
         ("as_they_are", "SIFT keypoints, not enlarged", AS_THEY_ARE, 0.0),
-        ("keypoints", "SIFT keypoints, enlarged", enlarged, keypoints["place_weight"]),
-        ("grid", "Dense SIFT, enlarged", dense, grid["place_weight"]),
+        ("keypoints", "SIFT keypoints, enlarged", enlarged, keypoints.place_weight),
+        ("grid", "Dense SIFT, enlarged", dense, grid.place_weight),
     ]
-    methods = []
+    methods: list[Features] = []
     for name, title, features, place_weight in sift:
-        methods += step(name, partial(_sift, title, features, place_weight, material, sizes))
-    methods += step("hog", partial(_hog, cell["cell"], chosen["svm"]["chosen"], material, sizes))
-    return {"methods": methods, "cnn": cnn, "settings": chosen | {"sizes": asdict(sizes), "opencv": version}}
+        methods += step(name, partial(_sift, title, features, place_weight, material, sizes), list[Features])
+    machine = chosen.svm.chosen
+    methods += step("hog", partial(_hog, chosen.hog.chosen.cell, machine, material, sizes), list[Features])
+    return Sift(cnn=cnn, methods=methods, settings=Settings(**vars(chosen), sizes=sizes, opencv=version))
 
 
-def _choose(material: Material, sizes: Sizes, share: Share) -> dict[str, Any]:
+def _choose(material: Material, sizes: Sizes, share: Share) -> Choices:
     """The features' settings that are most often right on the validation split, and all that were tried."""
     rng = np.random.default_rng(SEED)
     rows = np.concatenate([drawn(material.train, sizes.choosing, rng), drawn(material.validation, sizes.checking, rng)])
     n = min(sizes.choosing, len(material.train))
     pictures, labels = material.pictures[rows], material.labels[rows]
-    tried: dict[str, list[dict[str, Any]]] = {"keypoints": [], "grid": [], "hog": [], "svm": []}
+    keypoints: list[TriedKeypoints] = []
+    grids: list[TriedGrid] = []
     jobs: list[Keypoints | Grid] = [*KEYPOINTS[: sizes.choices], *GRIDS[: sizes.choices]]
     for number, features in enumerate(jobs):
-        kind = "keypoints" if isinstance(features, Keypoints) else "grid"
         blocks = list(_in_blocks(features.describe, pictures))
         some = _joined(blocks[: -(-min(n, sizes.vocabulary) // BLOCK)])
         for place_weight in PLACE_WEIGHTS[: sizes.choices]:
@@ -189,26 +274,30 @@ def _choose(material: Material, sizes: Sizes, share: Share) -> dict[str, Any]:
             vectors = np.concatenate([vocabulary.vlad(block) for block in blocks])
             projected = _projected(MainAxes.fit(vectors[:n], AXES[0], SEED), vectors)
             right = max(checked(projected, labels, n, c) for c in PENALTIES)
-            tried[kind].append(asdict(features) | {"place_weight": place_weight, "accuracy": right})
+            if isinstance(features, Keypoints):
+                keypoints.append(TriedKeypoints(features.side, place_weight, right))
+            else:
+                grids.append(TriedGrid(features.side, features.step, features.windows, place_weight, right))
         share((number + 1) / (len(jobs) + 2))
-    gradients = {}
+    gradients, hogs = {}, []
     for cell in HOG_CELLS[: sizes.choices]:
         vectors = hog(pictures, cell)
         gradients[cell] = _projected(MainAxes.fit(vectors[:n], AXES[0], SEED), vectors)
-        tried["hog"].append({"cell": cell, "accuracy": max(checked(gradients[cell], labels, n, c) for c in PENALTIES)})
-    best = {kind: max(found, key=accuracy_of) for kind, found in tried.items() if found}
+        hogs.append(TriedHog(cell, max(checked(gradients[cell], labels, n, c) for c in PENALTIES)))
+    chosen, machines = Choice.among(hogs, len(rows) - n), []
     for settings in SVMS[: sizes.choices]:
-        vectors = gradients[best["hog"]["cell"]][:, :SVM_AXES]
+        vectors = gradients[chosen.chosen.cell][:, :SVM_AXES]
         predicted = _svm(settings, vectors[:n], labels[:n]).predict(vectors[n:])
-        tried["svm"].append(settings | {"accuracy": float((predicted == labels[n:]).mean())})
-    best["svm"] = max(tried["svm"], key=accuracy_of)
+        machines.append(TriedSvm(settings.C, settings.gamma, float((predicted == labels[n:]).mean())))
     share(1.0)
-    return {kind: {"chosen": best[kind], "tried": tried[kind], "n": len(rows) - n} for kind in tried}
+    return Choices(
+        Choice.among(keypoints, chosen.n), Choice.among(grids, chosen.n), chosen, Choice.among(machines, chosen.n)
+    )
 
 
 def _sift(
     title: str, features: Keypoints | Grid, place_weight: float, material: Material, sizes: Sizes, share: Share
-) -> list[dict[str, Any]]:
+) -> list[Features]:
     """Bag of words and VLAD of the same descriptors."""
     rng = np.random.default_rng(SEED)
     some = material.pictures[drawn(material.train, sizes.vocabulary, rng)]
@@ -251,7 +340,7 @@ def _sift(
     return found
 
 
-def _hog(cell: int, settings: dict[str, Any], material: Material, sizes: Sizes, share: Share) -> list[dict[str, Any]]:
+def _hog(cell: int, settings: SvmSettings, material: Material, sizes: Sizes, share: Share) -> list[Features]:
     """HOG with the head, and with a support vector machine."""
     rng = np.random.default_rng(SEED)
     axes = MainAxes.fit(hog(material.pictures[drawn(material.train, sizes.axes, rng)], cell), AXES[-1], SEED)
@@ -268,17 +357,17 @@ def _hog(cell: int, settings: dict[str, Any], material: Material, sizes: Sizes, 
     share(0.7)
     predicted = np.concatenate(list(_in_blocks(machine.predict, short[material.test])))
     share(0.9)
-    vectors = vectors[:, : with_softmax["dimensions"]]
+    vectors = vectors[:, : with_softmax.dimensions]
     with_machine = figures("HOG, SVM", vectors, predicted, milliseconds, material, sizes)
-    return [with_softmax, with_machine | {"settings": settings, "classified_by_dimensions": short.shape[1]}]
+    return [with_softmax, replace(with_machine, settings=vars(settings), classified_by_dimensions=short.shape[1])]
 
 
-def _svm(settings: dict[str, Any], vectors: Floats, labels: Labels) -> Any:
+def _svm(settings: SvmSettings, vectors: Floats, labels: Labels) -> Any:
     """A support vector machine with a Gaussian kernel, its gamma in units of the vectors' variance."""
     from sklearn.svm import SVC
 
     variance = float(vectors.var(axis=0).sum())
-    return SVC(C=settings["C"], gamma=settings["gamma"] / variance, cache_size=800).fit(vectors, labels)
+    return SVC(C=settings.C, gamma=settings.gamma / variance, cache_size=800).fit(vectors, labels)
 
 
 def _projected(axes: MainAxes, vectors: Floats) -> Floats:

@@ -6,16 +6,16 @@ Vectors of length 0 are pictures of which there was nothing to tell: they count 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from experiments.paper.local_features import Pictures, unit
-from fashion16.estimate import Figure
+from fashion16.estimate import Figure, rounded
 from fashion16.evaluation.metrics import SEED
+from fashion16.evaluation.reproduction import Features, TriedHead
 from fashion16.search.head import Head
 from fashion16.search.index import CategoryIndex, K
 from fashion16.types import Floats
@@ -69,30 +69,28 @@ class Material:
     test: Rows
 
 
-def head_figures(name: str, vectors: Floats, milliseconds: float, material: Material, sizes: Sizes) -> dict[str, Any]:
+def head_figures(name: str, vectors: Floats, milliseconds: float, material: Material, sizes: Sizes) -> Features:
     """The figures of vectors (n, d) with the softmax head; its penalty, and how many of the axes, by validation."""
     told = np.linalg.norm(vectors, axis=1) > 0
     train, check = material.train[told[material.train]], material.validation[told[material.validation]]
     fitted = drawn(train, sizes.heads, np.random.default_rng(SEED))
     rows, labels = np.concatenate([fitted, check]), material.labels
     tried = [
-        {"dimensions": d, "penalty": c, "accuracy": checked(unit(vectors[rows, :d]), labels[rows], len(fitted), c)}
+        TriedHead(d, c, checked(unit(vectors[rows, :d]), labels[rows], len(fitted), c))
         for d in sorted({min(axes, vectors.shape[1]) for axes in AXES})
         for c in PENALTIES
     ]
-    best = max(tried, key=accuracy_of)
-    vectors = unit(vectors[:, : best["dimensions"]])
-    head = Head.fit(vectors[train], labels[train], "", 0, c=best["penalty"])
+    best = max(tried, key=lambda settings: settings.accuracy)
+    vectors = unit(vectors[:, : best.dimensions])
+    head = Head.fit(vectors[train], labels[train], "", 0, c=best.penalty)
     predicted = head.predict(vectors[material.test])
-    return figures(name, vectors, predicted, milliseconds, material, sizes) | {
-        "penalty": best["penalty"],
-        "tried": tried,
-    }
+    found = figures(name, vectors, predicted, milliseconds, material, sizes)
+    return replace(found, penalty=best.penalty, tried=tried)
 
 
 def figures(
     name: str, vectors: Floats, predicted: Labels, milliseconds: float, material: Material, sizes: Sizes
-) -> dict[str, Any]:
+) -> Features:
     """Accuracy and precision@20 of vectors (n, d) of length 1, or 0 where a picture has no descriptor.
 
     Args:
@@ -112,14 +110,17 @@ def figures(
             found = index.search(vectors[row : row + 1], categories, K + 1).ids[0]
             found = found[(found != material.ids[row]) & (found >= 0)][:K]
             precision[way][number] = np.mean([label_of[int(i)] == labels[row] for i in found]) if len(found) else 0.0
-    return {
-        "name": name,
-        "accuracy": _plain(Figure.share(int(hits.sum()), len(test))),
-        **{f"precision_at_20_{way}": _plain(Figure.mean(values)) for way, values in precision.items()},
-        "without_descriptors": round(float((~told[test]).mean()), 4),
-        "ms_per_picture": milliseconds,
-        "dimensions": vectors.shape[1],
-    }
+    return rounded(
+        Features(
+            name=name,
+            accuracy=Figure.share(int(hits.sum()), len(test)),
+            precision_at_20_in_category=Figure.mean(precision["in_category"]),
+            precision_at_20_direct=Figure.mean(precision["direct"]),
+            without_descriptors=round(float((~told[test]).mean()), 4),
+            ms_per_picture=milliseconds,
+            dimensions=vectors.shape[1],
+        )
+    )
 
 
 def checked(vectors: Floats, labels: Labels, n: int, c: float) -> float:
@@ -143,12 +144,3 @@ def milliseconds_of(vectors_of: Callable[[Pictures], Floats], material: Material
 def drawn(rows: Rows, most: int, rng: np.random.Generator) -> Rows:
     """At most `most` of the rows, drawn at random, in order."""
     return np.sort(rng.choice(rows, min(most, len(rows)), replace=False))
-
-
-def _plain(figure: Figure) -> dict[str, float]:
-    return {name: round(part, 4) for name, part in asdict(figure).items()}
-
-
-def accuracy_of(tried: dict[str, Any]) -> float:
-    """Of settings that were tried; of equals, `max` takes the first."""
-    return float(tried["accuracy"])

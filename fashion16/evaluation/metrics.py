@@ -6,14 +6,23 @@ Everything is measured on the served path: the 8-bit encoder, the stored head, t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from fashion16.estimate import Figure
+from fashion16.evaluation.figures import (
+    BothWays,
+    Calibration,
+    CategoryFigures,
+    Classification,
+    CopiesFound,
+    Counterparts,
+    FewLabels,
+    IndexRecall,
+    Retrieval,
+)
 from fashion16.images import distort
 from fashion16.search.encoder import encode_all
 from fashion16.search.garments import allowed
@@ -27,7 +36,7 @@ Labels = npt.NDArray[np.str_]
 SEED = 16
 
 
-def classification(probabilities: Floats, labels: Labels, categories: Sequence[str]) -> dict[str, Any]:
+def classification(probabilities: Floats, labels: Labels, categories: Sequence[str]) -> Classification:
     """Accuracy, per-category figures, confusion matrix and calibration of probabilities (n, c) against labels (n,).
 
     The confusion matrix has a row per label and a column per predicted category, both in order of `categories`.
@@ -38,21 +47,21 @@ def classification(probabilities: Floats, labels: Labels, categories: Sequence[s
     predicted = names[probabilities.argmax(axis=1)]
     hits = predicted == labels
     precision, recall, f1, support = precision_recall_fscore_support(labels, predicted, labels=names, zero_division=0.0)
-    return {
-        "accuracy": Figure.share(int(hits.sum()), len(labels)),
-        "categories": {
-            str(name): {
-                "precision": Figure.share(int(hits[predicted == name].sum()), int((predicted == name).sum()))
+    return Classification(
+        accuracy=Figure.share(int(hits.sum()), len(labels)),
+        categories={
+            str(name): CategoryFigures(
+                Figure.share(int(hits[predicted == name].sum()), int((predicted == name).sum()))
                 if (predicted == name).any()
                 else None,
-                "recall": Figure.share(int(hits[labels == name].sum()), int(support[i])) if support[i] else None,
-                "f1": float(f1[i]),
-            }
+                Figure.share(int(hits[labels == name].sum()), int(support[i])) if support[i] else None,
+                float(f1[i]),
+            )
             for i, name in enumerate(names)
         },
-        "confusion": confusion_matrix(labels, predicted, labels=names).tolist(),
-        "calibration": calibration(probabilities.max(axis=1), hits),
-    }
+        confusion=confusion_matrix(labels, predicted, labels=names).tolist(),
+        calibration=calibration(probabilities.max(axis=1), hits),
+    )
 
 
 def predictions(probabilities: Floats, ids: Ids, labels: Labels, categories: Sequence[str]) -> pd.DataFrame:
@@ -67,22 +76,21 @@ def predictions(probabilities: Floats, ids: Ids, labels: Labels, categories: Seq
     )
 
 
-def calibration(confidence: Floats, hits: npt.NDArray[np.bool_]) -> dict[str, Any]:
+def calibration(confidence: Floats, hits: npt.NDArray[np.bool_]) -> Calibration:
     """Expected calibration error and its curve: mean confidence (n,) against the share of hits (n,), by bins."""
-    curve = [asdict(point) for point in calibration_curve(confidence, hits)]
-    return {"expected_error": expected_calibration_error(confidence, hits), "curve": curve}
+    return Calibration(expected_calibration_error(confidence, hits), calibration_curve(confidence, hits))
 
 
 def label_retrieval(
     searcher: Searcher, ids: Ids, embeddings: Floats, label_of: dict[int, str], progress: Progress | None = None
-) -> dict[str, Any]:
+) -> BothWays[Retrieval]:
     """Precision@20 and mean average precision@20 of items searched with, themselves left out.
 
     Both ways: classified first and then within the category, and directly in all categories. A result is
     relevant when it carries the query's label.
     """
-    figures: dict[str, Any] = {}
-    for way, places in _ways(searcher, embeddings):
+    figures: list[Retrieval] = []
+    for places in _ways(searcher, embeddings):
         precisions, averages = np.zeros(len(ids)), np.zeros(len(ids))
         for row, (item_id, where) in enumerate(zip(ids, places, strict=True)):
             found = searcher.index.search(embeddings[row : row + 1], where, K + 1).ids[0]
@@ -92,15 +100,15 @@ def label_retrieval(
             averages[row] = average_precision(relevant)
             if progress:
                 progress(len(ids) * len(figures) + row + 1, 2 * len(ids))
-        figures[way] = {"precision_at_20": Figure.mean(precisions), "map_at_20": Figure.mean(averages)}
-    return figures
+        figures.append(Retrieval(Figure.mean(precisions), Figure.mean(averages)))
+    return BothWays(*figures)
 
 
-def _ways(searcher: Searcher, embeddings: Floats) -> list[tuple[str, list[Sequence[str]]]]:
-    """Where each of the embeddings (n, d) is searched, in each of the two ways."""
+def _ways(searcher: Searcher, embeddings: Floats) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
+    """Where each of the embeddings (n, d) is searched, in each of the ways of `BothWays`."""
     predicted = searcher.head.predict(embeddings)
     everywhere = searcher.index.categories
-    return [("in_category", [[str(name)] for name in predicted]), ("direct", [everywhere] * len(predicted))]
+    return [[str(name)] for name in predicted], [everywhere] * len(predicted)
 
 
 def average_precision(relevant: npt.NDArray[np.bool_]) -> float:
@@ -113,22 +121,20 @@ def average_precision(relevant: npt.NDArray[np.bool_]) -> float:
 
 def instance_retrieval(
     searcher: Searcher, ids: Ids, picture: Callable[[int], Pixels], progress: Progress | None = None
-) -> dict[str, Any]:
+) -> BothWays[CopiesFound]:
     """How often a distorted copy of an item finds its original, first or among twenty, both ways."""
     rng = np.random.default_rng(SEED)
     copies = (distort(picture(int(item_id)), rng) for item_id in ids)
     embeddings = encode_all(searcher.encoder, counted(copies, len(ids), progress), searcher.side)
-    figures = {}
-    for way, places in _ways(searcher, embeddings):
+    figures: list[CopiesFound] = []
+    for places in _ways(searcher, embeddings):
         ranks = np.full(len(ids), -1)
         for row, (item_id, where) in enumerate(zip(ids, places, strict=True)):
             at = np.flatnonzero(searcher.index.search(embeddings[row : row + 1], where, K).ids[0] == item_id)
             ranks[row] = at[0] if len(at) else -1
-        figures[way] = {
-            "recall_at_1": Figure.share(int((ranks == 0).sum()), len(ids)),
-            "recall_at_20": Figure.share(int((ranks >= 0).sum()), len(ids)),
-        }
-    return figures
+        found = (int((ranks == 0).sum()), int((ranks >= 0).sum()))
+        figures.append(CopiesFound(*(Figure.share(hits, len(ids)) for hits in found)))
+    return BothWays(*figures)
 
 
 def counted(pictures: Iterable[Pixels], total: int, progress: Progress | None) -> Iterator[Pixels]:
@@ -147,7 +153,7 @@ def index_recall(
     labels: Labels,
     n_probes: Sequence[int | None],
     progress: Progress | None = None,
-) -> list[dict[str, Any]]:
+) -> list[IndexRecall]:
     """Recall@20 of the index against the exact cosine of `embeddings` (n, d) in the category, by probes."""
     rows = np.searchsorted(ids, queries)
     truth = []
@@ -155,7 +161,7 @@ def index_recall(
         same = np.flatnonzero(labels == labels[row])
         nearest = same[np.argsort(-(embeddings[same] @ embeddings[row]), kind="stable")[:K]]
         truth.append(set(ids[nearest].tolist()))
-    points: list[dict[str, Any]] = []
+    points: list[IndexRecall] = []
     for probes in n_probes:
         recalls, candidates = np.zeros(len(rows)), np.zeros(len(rows))
         for number, (row, expected) in enumerate(zip(rows, truth, strict=True)):
@@ -164,18 +170,11 @@ def index_recall(
             candidates[number] = found.candidates[0]
             if progress:
                 progress(len(rows) * len(points) + number + 1, len(rows) * len(n_probes))
-        points.append(
-            {
-                "n_bits": index.hyperplanes.n_bits,
-                "n_probes": probes,
-                "recall_at_20": Figure.mean(recalls),
-                "candidates": candidates.mean(),
-            }
-        )
+        points.append(IndexRecall(index.hyperplanes.n_bits, probes, Figure.mean(recalls), float(candidates.mean())))
     return points
 
 
-def counterparts(head: Head, embeddings: Floats, labels: Labels) -> dict[str, Any]:
+def counterparts(head: Head, embeddings: Floats, labels: Labels) -> Counterparts:
     """How often a head of other categories is right about embeddings (n, d) of pictures with labels (n,) of their own.
 
     It is right when its category and the label may mean the same garment. Labels that mean none of its categories
@@ -185,14 +184,14 @@ def counterparts(head: Head, embeddings: Floats, labels: Labels) -> dict[str, An
     kept = rows.any(axis=1)
     order = np.argsort(-head.probabilities(embeddings[kept]), axis=1)
     right = np.take_along_axis(rows[kept], order, axis=1)
-    return {
-        "accuracy": Figure.share(int(right[:, 0].sum()), int(kept.sum())),
-        "accuracy_of_two_guesses": Figure.share(int(right[:, :2].any(axis=1).sum()), int(kept.sum())),
-        "labels": {
+    return Counterparts(
+        accuracy=Figure.share(int(right[:, 0].sum()), int(kept.sum())),
+        accuracy_of_two_guesses=Figure.share(int(right[:, :2].any(axis=1).sum()), int(kept.sum())),
+        labels={
             str(name): Figure.share(int(right[labels[kept] == name, 0].sum()), int((labels[kept] == name).sum()))
             for name in np.unique(labels[kept])
         },
-    }
+    )
 
 
 def small_data(
@@ -202,7 +201,7 @@ def small_data(
     test_labels: Labels,
     digest: str,
     sizes: Sequence[int] = (10, 50, 200),
-) -> list[dict[str, Any]]:
+) -> list[FewLabels]:
     """The head's accuracy with few labelled pictures a category: what a small collection can expect."""
     rng = np.random.default_rng(SEED)
     points = []
@@ -215,5 +214,5 @@ def small_data(
         )
         head = Head.fit(embeddings[chosen], labels[chosen], digest, 0)
         hits = int((head.predict(test_embeddings) == test_labels).sum())
-        points.append({"per_category": size, "accuracy": Figure.share(hits, len(test_labels))})
+        points.append(FewLabels(size, Figure.share(hits, len(test_labels))))
     return points

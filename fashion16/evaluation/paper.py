@@ -6,11 +6,13 @@ doi 10.15888/j.cnki.csa.006826. Only figures that are known are here: of its pre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
+
+from fashion16.estimate import Figure
+from fashion16.evaluation.reproduction import Reproduction
 
 SHARE, QUERY, TRAINING = "share", "seconds a query", "seconds of training"
 EPOCHS = 20
@@ -29,7 +31,7 @@ class PaperFigure:
         what: what it measures.
         value: in `unit`.
         where: what of the paper it belongs to.
-        key: what docs/reproduction.json calls ours; empty where ours stands elsewhere.
+        key: what `Reproduction` calls ours; empty where ours stands elsewhere.
         items: how many pictures were searched; 0 where that is not said.
     """
 
@@ -57,46 +59,53 @@ FIGURES = (
 )
 
 
+@dataclass(frozen=True)
+class Training:
+    """A finished run of the category network of as many epochs as the paper's."""
+
+    name: str
+    seconds: float
+
+
 def beside_us(
-    evaluation: Mapping[str, Any] | None, runs: Iterable[Mapping[str, Any]], reproduction: Mapping[str, Any] | None
+    accuracy: Figure | None, trainings: Sequence[Training], reproduction: Reproduction | None
 ) -> pd.DataFrame:
     """The paper's figures with ours beside them, a row each, in the order of `FIGURES`.
 
+    A size of ours that the paper's known figures lack is a row of its own.
+
     Args:
-        evaluation: evaluation.json, for the accuracy.
-        runs: training runs, the newest first, each with `name`, `kind`, `settings` (its `epochs`) and `result` (its
-            `seconds`; empty while it is not finished). The newest finished "category-cnn" of 20 epochs counts.
-        reproduction: docs/reproduction.json, with any of these keys:
-            retrieval_by_size: a list of {"items", "precision", "low", "high"} and perhaps "n". A size that the paper's
-                known figures lack is a row of its own.
-            seconds_in_category, seconds_direct, sift_precision: {"value", "low", "high", "n"} each.
+        accuracy: on the collection's test pictures.
+        trainings: the newest first, which counts.
 
     Returns:
         what, paper, ours, low, high, n, unit, remark. NaN where there is no figure: nothing is made up, and a remark
         says "not measured yet", or that the collection is too small. The interval is ours.
     """
-    found = _of_mapping(reproduction)
-    sizes = our_sizes(reproduction)
+    found = reproduction or Reproduction()
+    measured = {"sift_precision": found.sift_precision}
+    measured |= {"seconds_in_category": found.seconds_in_category, "seconds_direct": found.seconds_direct}
+    points = {point.items: point.precision_at_20 for point in sorted(found.retrieval_by_size, key=lambda p: p.items)}
     rows = []
     for figure in FIGURES:
         if figure is CLASSIFICATION:
-            accuracy = _of_mapping(_of_mapping(evaluation).get("classification")).get("accuracy")
             ours = _measured(accuracy, "our accuracy on the collection's test pictures")
         elif figure is TRAINING_TIME:
-            ours = _training(runs)
+            ours = _training(trainings)
         elif figure.items:
-            same = sizes[sizes["items"] == figure.items].to_dict("records")
-            ours = _measured(same[-1] if same else None, "ours at the same size")
-            if not same and len(sizes) and figure.items > sizes["items"].max():
-                ours["remark"] = TOO_LARGE
+            too_large = bool(points) and figure.items > max(points)
+            ours = _measured(
+                points.get(figure.items), "ours at the same size", TOO_LARGE if too_large else NOT_MEASURED
+            )
         else:
-            ours = _measured(found.get(figure.key), "ours on this project's pictures and machine")
+            ours = _measured(measured[figure.key], "ours on this project's pictures and machine")
         rows.append({"what": figure.what, "paper": figure.value, "unit": figure.unit} | ours)
     known = {figure.items for figure in RETRIEVAL}
-    for point in sizes[~sizes["items"].isin(known)].to_dict("records"):
-        what = f"Retrieval precision, {int(point['items']):,} pictures"
-        ours = _measured(point, "ours; the paper's figure at this size is not at hand")
-        rows.append({"what": what, "paper": None, "unit": SHARE} | ours)
+    for items, precision in points.items():
+        if items not in known:
+            what = f"Retrieval precision, {items:,} pictures"
+            ours = _measured(precision, "ours; the paper's figure at this size is not at hand")
+            rows.append({"what": what, "paper": None, "unit": SHARE} | ours)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.astype(dict.fromkeys(("paper", "ours", *INTERVAL), float))
 
@@ -106,79 +115,53 @@ def sizes() -> pd.DataFrame:
     return pd.DataFrame([{"items": figure.items, "value": figure.value} for figure in RETRIEVAL])
 
 
-def our_sizes(reproduction: Mapping[str, Any] | None) -> pd.DataFrame:
+def our_sizes(reproduction: Reproduction | None) -> pd.DataFrame:
     """Our retrieval precision by size: items, value, low, high, n; empty before it was measured."""
-    points = _of_mapping(reproduction).get(SIZES_KEY)
-    rows = []
-    for point in points if isinstance(points, list) else []:
-        items, precision, *others = (_number(_of_mapping(point).get(key)) for key in ("items", "precision", *INTERVAL))
-        if items is not None and precision is not None:
-            rows.append([items, precision, *others])
+    points = reproduction.retrieval_by_size if reproduction else []
+    rows = [[point.items, point.precision, point.low, point.high, point.n] for point in points]
     table = pd.DataFrame(rows, columns=["items", "value", *INTERVAL]).astype(float)
     return table.astype({"items": int}).sort_values("items", ignore_index=True)
 
 
-def searches(reproduction: Mapping[str, Any] | None) -> pd.DataFrame:
+def searches(reproduction: Reproduction | None) -> pd.DataFrame:
     """Searches in the category and direct ones by the number of items: table 4.
 
     Returns:
         items, synthetic, way ("in_category" or "direct"), seconds of the search alone, end_to_end, precision, recall
         against the exact neighbours where it searched; empty before it was measured.
     """
-    found = _of_mapping(reproduction).get("searches")
-    rows = []
-    for one in found if isinstance(found, list) else []:
-        for way in ("in_category", "direct"):
-            its = _of_mapping(_of_mapping(one).get(way))
-            keys = ("search_seconds", "seconds", "precision_at_20", "recall_at_20")
-            figures = [_number(_of_mapping(its.get(key)).get("value")) for key in keys]
-            if None not in figures:
-                rows.append([int(one["items"]), bool(one.get("synthetic")), way, *figures])
+    rows = [
+        [one.items, one.synthetic, way]
+        + [figure.value for figure in (its.search_seconds, its.seconds, its.precision_at_20, its.recall_at_20)]
+        for one in (reproduction.searches if reproduction else [])
+        for way, its in (("in_category", one.in_category), ("direct", one.direct))
+    ]
     columns = ["items", "synthetic", "way", "seconds", "end_to_end", "precision", "recall"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def features(reproduction: Mapping[str, Any] | None) -> pd.DataFrame:
+def features(reproduction: Reproduction | None) -> pd.DataFrame:
     """Classification by kind of features, ours first: table 3.
 
     Returns:
         name, value with its interval low to high, n; empty before it was measured.
     """
-    sift = _of_mapping(_of_mapping(reproduction).get("sift"))
-    methods = sift.get("methods")
-    rows = []
-    for one in (sift.get("cnn"), *(methods if isinstance(methods, list) else [])):
-        value, *others = (
-            _number(_of_mapping(_of_mapping(one).get("accuracy")).get(key)) for key in ("value", *INTERVAL)
-        )
-        if value is not None:
-            rows.append([str(_of_mapping(one).get("name")), value, *others])
+    sift = (reproduction or Reproduction()).sift
+    methods = [sift.cnn, *sift.methods] if sift.cnn else []
+    rows = [{"name": one.name} | vars(one.accuracy) for one in methods]
     return pd.DataFrame(rows, columns=["name", "value", *INTERVAL])
 
 
-def _training(runs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    for run in runs:
-        settings, result = _of_mapping(run.get("settings")), _of_mapping(run.get("result"))
-        seconds = _number(result.get("seconds"))
-        if run.get("kind") == "category-cnn" and settings.get("epochs") == EPOCHS and seconds is not None:
-            return _measured({"value": seconds, "n": 1}, f"our category network's run {run.get('name')}")
-    return _measured(None, "")
+def _training(trainings: Sequence[Training]) -> dict[str, object]:
+    if not trainings:
+        return _measured(None, "")
+    newest = trainings[0]
+    figure = {"ours": newest.seconds, **dict.fromkeys(INTERVAL), "n": 1}
+    return figure | {"remark": f"our category network's run {newest.name}"}
 
 
-def _measured(figure: object, remark: str) -> dict[str, Any]:
+def _measured(figure: Figure | None, remark: str, missing: str = NOT_MEASURED) -> dict[str, object]:
     """Ours, its interval, sample and a remark."""
-    parts = {part: _number(_of_mapping(figure).get(part)) for part in ("value", *INTERVAL)}
-    value = parts.pop("value")
-    if value is None:
-        return {"ours": None, **dict.fromkeys(INTERVAL), "remark": NOT_MEASURED}
-    return {"ours": value, **parts, "remark": remark}
-
-
-def _of_mapping(value: object) -> Mapping[str, Any]:
-    """The value where it is a mapping, else an empty one: the files may be of another version."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def _number(value: object) -> float | None:
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and value == value
-    return float(value) if usable else None  # type: ignore[arg-type]
+    if figure is None:
+        return {"ours": None, **dict.fromkeys(INTERVAL), "remark": missing}
+    return {"ours": figure.value, "low": figure.low, "high": figure.high, "n": figure.n, "remark": remark}

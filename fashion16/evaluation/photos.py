@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from fashion16.evaluation import metrics
+from fashion16.evaluation.figures import PhotoFigures
 from fashion16.images import read_photo
 from fashion16.search.encoder import EncodesPictures, encode_all
 from fashion16.search.head import Head
@@ -26,7 +26,7 @@ def measure_photos(
     archive: ClothingArchive,
     quick: bool,
     say: Callable[[str], None],
-) -> dict[str, Any]:
+) -> PhotoFigures:
     """Measure on the archive's photos what a collection of photos could expect of this encoder.
 
     The ten-class subset is measured on its published validation split, with a head fitted on its training split;
@@ -45,17 +45,15 @@ def measure_photos(
     splits = np.array([photo.split for photo in photos])
     in_subset = np.array([photo.in_subset for photo in photos])
     known = labels != NO_LABEL
-    report: dict[str, Any] = {"photos": len(photos)}
 
     say("photos: categories")
     learnt, check = in_subset & (splits == "train"), in_subset & (splits == "validation")
+    ten_classes = None
     if learnt.any() and check.any():
         ten = Head.fit(embeddings[learnt], labels[learnt], encoder.digest, 0)
-        report["ten_classes"] = metrics.classification(
-            ten.probabilities(embeddings[check]), labels[check], ten.categories
-        )
+        ten_classes = metrics.classification(ten.probabilities(embeddings[check]), labels[check], ten.categories)
     held_back = known & (splits == "validation")
-    report["counterparts"] = metrics.counterparts(head, embeddings[held_back], labels[held_back])
+    counterparts = metrics.counterparts(head, embeddings[held_back], labels[held_back])
 
     say("photos: distorted copies")
     learnt = known & (splits == "train")
@@ -64,10 +62,13 @@ def measure_photos(
     searcher = Searcher(encoder, everything, CategoryIndex.build(embeddings, ids, labels), side)
     strangers = np.flatnonzero(known & (splits != "train"))
     queries = rng.choice(strangers, min(QUICK_QUERIES if quick else QUERIES, len(strangers)), replace=False)
-    report["instances"] = metrics.instance_retrieval(
-        searcher, queries, lambda item_id: read_photo(archive.read(photos[item_id]))
-    )
+    instances = metrics.instance_retrieval(searcher, queries, lambda item_id: read_photo(archive.read(photos[item_id])))
     say("photos: retrieval by label")
     label_of = dict(enumerate(labels.tolist()))
-    report["retrieval"] = metrics.label_retrieval(searcher, queries, embeddings[queries], label_of)
-    return report
+    return PhotoFigures(
+        photos=len(photos),
+        ten_classes=ten_classes,
+        counterparts=counterparts,
+        instances=instances,
+        retrieval=metrics.label_retrieval(searcher, queries, embeddings[queries], label_of),
+    )

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from fashion16.evaluation.figures import Speed, StepTime
 from fashion16.evaluation.metrics import Ids
 from fashion16.machine import cores
 from fashion16.search.searcher import Searcher
 from fashion16.types import Pixels, Progress
 
 STEPS = ("prepare", "encode", "classify", "search")
-TOTAL = "total"
 UNTIMED = 3  # the first pictures, for which the network lays out its memory
 
 
-def measure(
-    searcher: Searcher, ids: Ids, picture: Callable[[int], Pixels], progress: Progress | None = None
-) -> dict[str, Any]:
+def measure(searcher: Searcher, ids: Ids, picture: Callable[[int], Pixels], progress: Progress | None = None) -> Speed:
     """The median and 95th percentile, in milliseconds, of each step of a search with one of these items, and of all.
 
     Pictures are searched with one after the other, as the pages do it, and read before the clock starts.
-
-    Returns:
-        A dictionary with median_ms and p95_ms for each of STEPS and for TOTAL; n, the pictures; cores, those that
-        this process may use; machine, their kind.
     """
     times = np.zeros((len(ids), len(STEPS)))
     for item_id in ids[:UNTIMED]:
@@ -37,14 +31,12 @@ def measure(
         times[row] = [answer.milliseconds[step] for step in STEPS]
         if progress:
             progress(row + 1, len(ids))
-    columns = [*zip(STEPS, times.T, strict=True), (TOTAL, times.sum(axis=1))]
-    return {
-        **{step: {"median_ms": _rounded(ms, 50), "p95_ms": _rounded(ms, 95)} for step, ms in columns},
-        "n": len(ids),
-        "cores": cores(),
-        "machine": platform.machine(),
-    }
+    prepare, encode, classify, search = map(_step_time, times.T)
+    return Speed(
+        prepare, encode, classify, search, _step_time(times.sum(axis=1)), len(ids), cores(), platform.machine()
+    )
 
 
-def _rounded(milliseconds: np.ndarray[Any, np.dtype[np.float64]], percent: int) -> float:
-    return round(float(np.percentile(milliseconds, percent)), 3)
+def _step_time(milliseconds: npt.NDArray[np.float64]) -> StepTime:
+    median, p95 = np.percentile(milliseconds, [50, 95])
+    return StepTime(round(float(median), 3), round(float(p95), 3))

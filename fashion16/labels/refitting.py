@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -75,8 +75,8 @@ class Refit:
     righted: int | None
     wronged: int | None
     note: str
-    head_sha256: str | None
-    candidate_sha256: str
+    head_sha256: str | None = None
+    candidate_sha256: str = ""
 
     @property
     def revision(self) -> int:
@@ -118,15 +118,12 @@ def refit(stored: StoredCollection, progress: Progress | None = None) -> Refit:
         candidate = Head.of_collection(
             embeddings, today, digest, References.read(stored.layout.references_file, digest)
         )
-        compared = _compare(present, candidate, embeddings, today)
         path = stored.candidate_head_file
         candidate.write(path)
-        made = Refit(
-            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            encoder_digest=digest,
+        made = replace(
+            _compare(present, candidate, embeddings, today),
             head_sha256=head_sha256,
             candidate_sha256=sha256_of(path) or "",
-            **compared,
         )
         # last: without it, or with the one before, the candidate does not count
         with replacing(_report_file(stored)) as partial:
@@ -206,8 +203,8 @@ def _present(path: Path, digest: str) -> Head | None:
     return head if head.encoder_digest == digest else None
 
 
-def _compare(present: Head | None, candidate: Head, embeddings: Floats, today: Labels) -> dict[str, Any]:
-    """The figures of a `Refit`: both heads on embeddings (n, d) with today's labels, by the validation split alone."""
+def _compare(present: Head | None, candidate: Head, embeddings: Floats, today: Labels) -> Refit:
+    """Both heads on the validation split of embeddings (n, d) with today's labels; the files' digests are left out."""
     check = (today.splits == "validation") & (today.labels != "")
     embeddings, labels = embeddings[check], today.labels[check]
     heads = [head for head in (present, candidate) if head is not None]
@@ -215,17 +212,21 @@ def _compare(present: Head | None, candidate: Head, embeddings: Floats, today: L
         embeddings, labels = embeddings[:0], labels[:0]
     predicted = [head.predict(embeddings) for head in heads]
     measured = [_measure(head, names == labels, labels) for head, names in zip(heads, predicted, strict=True)]
-    facts: dict[str, Any] = dict.fromkeys(("changed", "righted", "wronged"))
+    changed = righted = wronged = None
     if present is not None and len(labels):
         before, after = predicted[0] == labels, predicted[1] == labels
-        facts["changed"] = int((predicted[0] != predicted[1]).sum())
-        facts["righted"] = int((after & ~before).sum())
-        facts["wronged"] = int((before & ~after).sum())
-    return facts | {
-        "before": None if present is None else measured[0],
-        "after": measured[-1],
-        "note": "" if len(labels) else NOTHING_TO_COMPARE_BY,
-    }
+        changed = int((predicted[0] != predicted[1]).sum())
+        righted, wronged = int((after & ~before).sum()), int((before & ~after).sum())
+    return Refit(
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        encoder_digest=candidate.encoder_digest,
+        before=None if present is None else measured[0],
+        after=measured[-1],
+        changed=changed,
+        righted=righted,
+        wronged=wronged,
+        note="" if len(labels) else NOTHING_TO_COMPARE_BY,
+    )
 
 
 def _measure(head: Head, hits: npt.NDArray[np.bool_], labels: npt.NDArray[np.str_]) -> Measured:
@@ -286,32 +287,6 @@ def _not_written(path: Path, error: OSError) -> WorkspaceError:
 def _read(path: Path) -> Refit | None:
     """The comparison in a file; None where there is none, or it is damaged."""
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        before = facts["before"]
-        counts = {key: None if facts[key] is None else int(facts[key]) for key in ("changed", "righted", "wronged")}
-        return Refit(
-            made_at=str(facts["made_at"]),
-            encoder_digest=str(facts["encoder_digest"]),
-            before=None if before is None else _measured(before),
-            after=_measured(facts["after"]),
-            **counts,
-            note=str(facts["note"]),
-            head_sha256=None if facts["head_sha256"] is None else str(facts["head_sha256"]),
-            candidate_sha256=str(facts["candidate_sha256"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return msgspec.json.decode(path.read_bytes(), type=Refit)
+    except (OSError, msgspec.MsgspecError, RecursionError):
         return None
-
-
-def _measured(facts: dict[str, Any]) -> Measured:
-    accuracy = facts["accuracy"]
-    return Measured(
-        tuple(str(name) for name in facts["categories"]),
-        int(facts["label_revision"]),
-        None if accuracy is None else _figure(accuracy),
-        {str(label): _figure(figure) for label, figure in facts["recall"].items()},
-    )
-
-
-def _figure(facts: dict[str, Any]) -> Figure:
-    return Figure(float(facts["value"]), float(facts["low"]), float(facts["high"]), int(facts["n"]))

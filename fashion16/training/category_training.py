@@ -14,10 +14,9 @@ from fashion16.errors import TrainingError
 from fashion16.training.checkpoints import best_weights
 from fashion16.training.data import LabelledPictures
 from fashion16.training.fitting import Report, computing_in, dtype_policy, fit, git_commit, import_keras, require_keras
-from fashion16.training.run_settings import CategorySettings
+from fashion16.training.run_settings import CATEGORY_CNN, CategorySettings
 from fashion16.training.runs import Run
 
-NAME = "category-cnn"
 # pictures (n, 28, 28, 1) and the numbers of their categories (n,), by split
 Part = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
 Parts = dict[str, Part]
@@ -45,7 +44,7 @@ def train_category_cnn(
     categories = np.unique(data.labels)
     parts = {split: _part(data, split, categories) for split in ("train", "validation", "test")}
     started_with = asdict(settings) | {"categories": categories.tolist(), "label_revision": data.revision}
-    run = Run.begin(runs, NAME, started_with, fresh)
+    run = Run.begin(runs, CATEGORY_CNN, started_with, fresh)
 
     with run.held():
         keras = import_keras()  # not before: a run that another process trains is refused at once

@@ -17,14 +17,13 @@ from fashion16.sources.clothing import ClothingArchive
 from fashion16.training.checkpoints import best_weights, epochs_done
 from fashion16.training.data import LabelledPictures
 from fashion16.training.fitting import Report, computing_in, dtype_policy, fit, git_commit, import_keras, require_memory
-from fashion16.training.run_settings import EncoderSettings
+from fashion16.training.run_settings import ENCODER, EncoderSettings
 from fashion16.training.runs import Run
 from fashion16.types import Floats, Progress
 
 if TYPE_CHECKING:
     from fashion16.training.batches import Kind
 
-NAME = "encoder"
 KEPT_SIDE = 192  # photos wait for their turn at this side: more than views need, and a quarter of the memory
 FEWEST = 10  # pictures of a label below which there is nothing to learn
 LIBRARIES_AND_OPTIMIZER = 1_200_000_000
@@ -88,7 +87,8 @@ def train_encoder(
         )
         for split in ("train", "validation")
     }
-    run = Run.begin(runs, NAME, asdict(settings) | {"classes": list(classes), "label_revision": small.revision}, fresh)
+    started_with = asdict(settings) | {"classes": list(classes), "label_revision": small.revision}
+    run = Run.begin(runs, ENCODER, started_with, fresh)
     with run.held():
         keras.utils.set_random_seed(settings.seed)
         train = TrainingBatches(

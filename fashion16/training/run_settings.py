@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# the kinds of runs
+CATEGORY_CNN, ENCODER = "category-cnn", "encoder"
+
 
 @dataclass(frozen=True)
 class CategorySettings:

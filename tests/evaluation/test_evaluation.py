@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +12,8 @@ from fashion16.collections.indexing import build_index
 from fashion16.collections.workspace import Workspace
 from fashion16.estimate import Figure
 from fashion16.evaluation import metrics
-from fashion16.evaluation.report import evaluate
+from fashion16.evaluation.figures import CategoryFigures, Evaluation
+from fashion16.evaluation.report import evaluate, kept
 from fashion16.search.head import Head
 from fashion16.search.index import CategoryIndex
 from fashion16.search.searcher import Searcher
@@ -40,20 +39,20 @@ def test_a_mean_has_the_normal_interval() -> None:
 def test_classification_counts_what_was_taken_for_what() -> None:
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3]], np.float32)
     report = metrics.classification(probabilities, np.array(["Bag", "Coat", "Coat", "Bag"]), ("Bag", "Coat"))
-    assert report["accuracy"].value == 0.75
-    assert report["confusion"] == [[2, 0], [1, 1]]
-    bag, coat = report["categories"]["Bag"], report["categories"]["Coat"]
-    assert (bag["precision"].value, bag["recall"].value) == pytest.approx((2 / 3, 1.0))
-    assert (coat["precision"].value, coat["recall"].value) == pytest.approx((1.0, 0.5))
-    assert coat["f1"] == pytest.approx(2 / 3)
+    assert report.accuracy.value == 0.75
+    assert report.confusion == [[2, 0], [1, 1]]
+    bag, coat = report.categories["Bag"], report.categories["Coat"]
+    assert (bag.precision.value, bag.recall.value) == pytest.approx((2 / 3, 1.0))
+    assert (coat.precision.value, coat.recall.value) == pytest.approx((1.0, 0.5))
+    assert coat.f1 == pytest.approx(2 / 3)
 
 
 def test_a_category_that_is_never_predicted_or_never_there_has_no_figure() -> None:
     probabilities = np.array([[0.9, 0.1, 0.0]], np.float32)
-    categories = metrics.classification(probabilities, np.array(["Coat"]), ("Bag", "Coat", "Shoe"))["categories"]
-    assert categories["Bag"]["recall"] is None
-    assert categories["Coat"]["precision"] is None
-    assert categories["Shoe"] == {"precision": None, "recall": None, "f1": 0.0}
+    categories = metrics.classification(probabilities, np.array(["Coat"]), ("Bag", "Coat", "Shoe")).categories
+    assert categories["Bag"].recall is None
+    assert categories["Coat"].precision is None
+    assert categories["Shoe"] == CategoryFigures(None, None, 0.0)
 
 
 def test_predictions_say_of_each_picture_what_it_was_taken_for() -> None:
@@ -71,8 +70,8 @@ def test_calibration_is_the_gap_between_confidence_and_accuracy() -> None:
     confidence = np.array([0.95, 0.95, 0.55, 0.55], np.float32)
     report = metrics.calibration(confidence, np.array([True, True, True, False]))
     # half the pictures are 0.05 off, the other half 0.05
-    assert report["expected_error"] == pytest.approx(0.05, abs=1e-6)
-    assert [point["n"] for point in report["curve"]] == [2, 2]
+    assert report.expected_error == pytest.approx(0.05, abs=1e-6)
+    assert [point.n for point in report.curve] == [2, 2]
 
 
 def test_average_precision_looks_at_the_ranks() -> None:
@@ -101,12 +100,12 @@ def test_retrieval_by_label_leaves_the_query_out() -> None:
         searcher, ids[:5], embeddings[:5], label_of, lambda done, total: told.append((done, total))
     )
     assert told == [(done, 10) for done in range(1, 11)]  # five both ways
-    assert report["in_category"]["precision_at_20"].value == 1.0
-    assert report["direct"]["map_at_20"].value == 1.0
+    assert report.in_category.precision_at_20.value == 1.0
+    assert report.direct.map_at_20.value == 1.0
     # an item whose label is alone among its neighbours has no relevant result: it may not count itself
     label_of[100] = "Dress"
     report = metrics.label_retrieval(searcher, ids[:1], embeddings[:1], label_of)
-    assert report["direct"]["precision_at_20"].value == 0.0
+    assert report.direct.precision_at_20.value == 0.0
 
 
 def test_the_recall_of_a_scanned_index_is_that_of_exact_search() -> None:
@@ -115,8 +114,8 @@ def test_the_recall_of_a_scanned_index_is_that_of_exact_search() -> None:
     points = metrics.index_recall(
         searcher.index, ids[:10], ids, embeddings, labels, (None, 1), lambda done, total: told.append((done, total))
     )
-    assert points[0]["recall_at_20"].value > 0.97
-    assert points[0]["candidates"] == 30
+    assert points[0].recall_at_20.value > 0.97
+    assert points[0].candidates == 30
     assert told == [(done, 20) for done in range(1, 21)]  # ten queries with each of two numbers of probes
 
 
@@ -131,8 +130,8 @@ def test_pictures_are_counted_as_they_are_taken() -> None:
 def test_more_labels_never_hurt_separable_categories() -> None:
     _, embeddings, _, labels = _searcher()
     points = metrics.small_data(embeddings, labels, embeddings, labels, "digest", (2, 30))
-    assert [point["per_category"] for point in points] == [2, 30]
-    assert points[1]["accuracy"].value == 1.0 >= points[0]["accuracy"].value
+    assert [point.per_category for point in points] == [2, 30]
+    assert points[1].accuracy.value == 1.0 >= points[0].accuracy.value
 
 
 def publish_tests(workspace: Workspace) -> None:
@@ -143,7 +142,7 @@ def publish_tests(workspace: Workspace) -> None:
     engine.dispose()
 
 
-def evaluate_with_tests(workspace: Workspace, archive: ClothingArchive | None = None) -> dict[str, Any]:
+def evaluate_with_tests(workspace: Workspace, archive: ClothingArchive | None = None) -> Evaluation:
     publish_tests(workspace)
     return evaluate(workspace.collection("fashion-mnist"), archive=archive)
 
@@ -170,17 +169,17 @@ def test_a_full_evaluation_is_written_and_a_quick_one_is_not(small_workspace: Wo
         "speed",
     ]
     full = evaluate(small_workspace.collection("fashion-mnist"))
-    assert json.loads(file.read_text()) == full
-    assert full["classification"]["accuracy"] == quick["classification"]["accuracy"]
-    assert full["classification"]["accuracy"]["n"] == len(today.ids) // 4
-    assert np.sum(full["classification"]["confusion"]) == len(today.ids) // 4
-    assert {(point["n_bits"], point["n_probes"]) for point in full["index"]} == {
+    assert kept(small_workspace.collection("fashion-mnist")) == full
+    assert full.classification.accuracy == quick.classification.accuracy
+    assert full.classification.accuracy.n == len(today.ids) // 4
+    assert np.sum(full.classification.confusion) == len(today.ids) // 4
+    assert {(point.n_bits, point.n_probes) for point in full.index} == {
         *((512, probes) for probes in (1, 4, 16, 64, 128, None)),
         *((n_bits, None) for n_bits in (64, 128, 256)),
     }
-    assert full["index"][5]["recall_at_20"]["value"] > 0.97
-    assert "photos" not in full
-    assert full["label_revision"] == 0
+    assert full.index[5].recall_at_20.value > 0.97
+    assert full.photos is None
+    assert full.label_revision == 0
 
 
 def test_figures_of_photos_are_kept_while_they_hold(small_workspace: Workspace, tmp_path: Path) -> None:
@@ -188,11 +187,11 @@ def test_figures_of_photos_are_kept_while_they_hold(small_workspace: Workspace, 
     path = write_clothing_archive(tmp_path / "a.zip", {f"n{i}": labels[i % 4] for i in range(80)})
     with ClothingArchive(path) as archive:
         first = evaluate_with_tests(small_workspace, archive)
-    assert first["photos"]["counterparts"]["accuracy"]["n"] > 0
+    assert first.photos is not None and first.photos.counterparts.accuracy.n > 0
     # photos are not always at hand, and what was found still holds
-    assert evaluate_with_tests(small_workspace)["photos"] == first["photos"]
+    assert evaluate_with_tests(small_workspace).photos == first.photos
     # of other labels it does not
     with small_workspace.collection("fashion-mnist").catalogue() as catalogue:
         catalogue.correct(1, "Bag", "ann", 0)
     build_index(small_workspace.collection("fashion-mnist"))
-    assert "photos" not in evaluate_with_tests(small_workspace)
+    assert evaluate_with_tests(small_workspace).photos is None

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from fashion16.estimate import Figure
 from fashion16.evaluation import paper
+from fashion16.evaluation.reproduction import OverSeeds, Reproduction, SizePoint, Timing, read
 
-ACCURACY = {"classification": {"accuracy": {"value": 0.9361, "low": 0.9311, "high": 0.9407, "n": 10_000}}}
+ACCURACY = Figure(0.9361, 0.9311, 0.9407, 10_000)
+SECONDS = Timing(0.02, 0.01, 0.03, 200, 0.02, 0.03)
 
 
-def run(name: str, epochs: int = 20, kind: str = "category-cnn", **result: float) -> dict[str, object]:
-    return {"name": name, "kind": kind, "settings": {"epochs": epochs}, "result": result}
+def point(items: int, precision: float) -> SizePoint:
+    spread = OverSeeds(precision, precision - 0.01, precision + 0.01, 2000, precision, precision)
+    return SizePoint(items, *astuple(spread), spread, spread, spread)
 
 
 def test_the_papers_figures_are_those_that_it_gives() -> None:
@@ -39,28 +46,17 @@ def test_our_accuracy_stands_beside_the_papers_precision_with_its_interval() -> 
     assert row[["paper", "ours", "low", "high", "n"]].tolist() == [0.9271, 0.9361, 0.9311, 0.9407, 10_000]
 
 
-def test_the_newest_finished_run_of_twenty_epochs_gives_the_seconds() -> None:
-    runs = [
-        run("live"),  # not finished: it has no result
-        run("short", epochs=5, seconds=80.0),
-        run("other", kind="encoder", seconds=5000.0),
-        run("newest", seconds=334.0),
-        run("older", seconds=900.0),
-    ]
+def test_the_newest_run_of_twenty_epochs_gives_the_seconds() -> None:
+    runs = [paper.Training("newest", 334.0), paper.Training("older", 900.0)]
     row = paper.beside_us(None, runs, None).set_index("what").loc["Training, 20 epochs"]
     assert row["ours"] == 334.0
     assert "run newest" in row["remark"]
-    assert np.isnan(paper.beside_us(None, runs[:3], None).set_index("what").loc["Training, 20 epochs", "ours"])
 
 
 def test_the_reproduction_fills_in_what_it_measured() -> None:
-    reproduction = {
-        "retrieval_by_size": [
-            {"items": 300_000, "precision": 0.95, "low": 0.94, "high": 0.96},
-            {"items": 100_000, "precision": 0.93, "low": 0.92, "high": 0.94, "n": 2000},
-        ],
-        "seconds_in_category": {"value": 0.02, "low": 0.01, "high": 0.03, "n": 200},
-    }
+    reproduction = Reproduction(
+        retrieval_by_size=[point(300_000, 0.95), point(100_000, 0.93)], seconds_in_category=SECONDS
+    )
     table = paper.beside_us(None, [], reproduction).set_index("what")
     assert table.loc["Retrieval precision, 300,000 pictures", ["paper", "ours", "low"]].tolist() == [0.9387, 0.95, 0.94]
     assert table.loc["Search in the category", ["ours", "n"]].tolist() == [0.02, 200]
@@ -73,24 +69,25 @@ def test_the_reproduction_fills_in_what_it_measured() -> None:
 
 
 def test_our_sizes_come_in_order() -> None:
-    points = [{"items": n, "precision": n / 1e6, "low": 0.0, "high": 1.0} for n in (300_000, 50_000)]
-    found = paper.our_sizes({"retrieval_by_size": points})
+    found = paper.our_sizes(Reproduction(retrieval_by_size=[point(300_000, 0.3), point(50_000, 0.05)]))
     assert found["items"].tolist() == [50_000, 300_000]
     assert found["value"].tolist() == [0.05, 0.3]
-    assert found["n"].isna().all()
     assert paper.our_sizes(None).empty
 
 
 @pytest.mark.parametrize(
     "odd",
     [
-        [],
-        {"retrieval_by_size": "none", "sift_precision": 0.9, "seconds_direct": None},
-        {"retrieval_by_size": [None, 3, {"items": "many", "precision": 1}], "sift_precision": {"value": "good"}},
-        {"sift_precision": {"value": float("nan")}, "seconds_direct": {"value": True}},
+        "",
+        "[]",
+        "[" * 100_000,
+        '{"retrieval_by_size": "none"}',
+        '{"retrieval_by_size": [null, 3, {"items": "many", "precision": 1}]}',
+        '{"sift_precision": {"value": NaN, "low": 0, "high": 1, "n": 1}}',
+        '{"seconds_direct": {"value": true}}',
     ],
 )
-def test_a_file_of_another_version_counts_as_not_measured(odd: object) -> None:
-    table = paper.beside_us({"classification": None}, [{"settings": 3}], odd)  # type: ignore[arg-type]
-    assert table["ours"].isna().all()
-    assert len(table) == len(paper.FIGURES)
+def test_a_damaged_file_counts_as_not_measured(odd: str, tmp_path: Path) -> None:
+    assert read(tmp_path / "none.json") is None
+    (tmp_path / "odd.json").write_text(odd)
+    assert read(tmp_path / "odd.json") is None

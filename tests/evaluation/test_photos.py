@@ -58,18 +58,18 @@ def test_photos_are_measured_on_what_was_held_back(archive: ClothingArchive) -> 
         report = measure_photos(encoder, 32, head, archive, False, steps.append)
         held_back = [photo for photo in archive.photos if photo.label and photo.split == "validation"]
         strangers = [photo for photo in archive.photos if photo.label and photo.split != "train"]
-    assert report["photos"] == 160
+    assert report.photos == 160
     assert len(steps) == 4
-    ten = report["ten_classes"]
-    assert (ten["accuracy"].value, ten["accuracy"].n) == (1.0, 16)
+    ten = report.ten_classes
+    assert (ten.accuracy.value, ten.accuracy.n) == (1.0, 16)
     counted = [photo for photo in held_back if photo.label != "Hat"]
-    assert report["counterparts"]["accuracy"].n == len(counted)
-    assert report["counterparts"]["accuracy"].value == 1.0
-    assert set(report["counterparts"]["labels"]) == {"Dress", "Polo"}
-    found = report["instances"]["direct"]["recall_at_1"]
+    assert report.counterparts.accuracy.n == len(counted)
+    assert report.counterparts.accuracy.value == 1.0
+    assert set(report.counterparts.labels) == {"Dress", "Polo"}
+    found = report.instances.direct.recall_at_1
     assert found.n == len(strangers)
     assert found.value > 0.5
-    assert report["retrieval"]["direct"]["precision_at_20"].value > 0.8
+    assert report.retrieval.direct.precision_at_20.value > 0.8
 
 
 def test_without_the_subsets_table_its_figure_is_left_out(archive: ClothingArchive) -> None:
@@ -79,20 +79,20 @@ def test_without_the_subsets_table_its_figure_is_left_out(archive: ClothingArchi
     archive.close()
     with ClothingArchive(archive.path) as plain:
         report = measure_photos(encoder, 32, head, plain, True, lambda step: None)
-    assert "ten_classes" not in report
-    assert report["photos"] < 160
-    assert report["counterparts"]["accuracy"].n > 0
+    assert report.ten_classes is None
+    assert report.photos < 160
+    assert report.counterparts.accuracy.n > 0
 
 
 def test_a_counterpart_is_right_when_label_and_category_may_mean_one_garment() -> None:
     head = Head.fit(np.eye(3, dtype=np.float32).repeat(4, axis=0), np.repeat(["Coat", "Sandal", "Shirt"], 4), "d", 0)
     labels = np.array(["Shoes", "Outwear", "Blouse", "Hat", "Blazer"])
     report = metrics.counterparts(head, np.eye(3, dtype=np.float32)[[1, 0, 0, 0, 2]], labels)
-    assert (report["accuracy"].value, report["accuracy"].n) == (0.5, 4)
-    assert {name: figure.value for name, figure in report["labels"].items()} == {
+    assert (report.accuracy.value, report.accuracy.n) == (0.5, 4)
+    assert {name: figure.value for name, figure in report.labels.items()} == {
         "Blazer": 0.0,
         "Blouse": 0.0,
         "Outwear": 1.0,
         "Shoes": 1.0,
     }
-    assert report["accuracy_of_two_guesses"].value >= 0.5
+    assert report.accuracy_of_two_guesses.value >= 0.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from fashion16.collections.indexing import build_index
 from fashion16.collections.workspace import Workspace
 from fashion16.evaluation import report as quality
 from fashion16.evaluation import speed
+from fashion16.evaluation.figures import Evaluation, IndexFacts, StepTime
 from fashion16.search.head import Head
 from fashion16.search.index import CategoryIndex
 from fashion16.search.index_file import read_index, write_index
 from fashion16.search.partition import Tuning
 from fashion16.search.searcher import Answer, Classified
+from tests.conftest import REPOSITORY
 from tests.evaluation.test_evaluation import publish_tests
 
 NAME = "fashion-mnist"
@@ -44,13 +47,13 @@ def evaluated(evaluated_once: Path, tmp_path: Path) -> Workspace:
     return Workspace(shutil.copytree(evaluated_once, tmp_path / "home", symlinks=True))
 
 
-def report_of(workspace: Workspace) -> dict[str, Any]:
+def report_of(workspace: Workspace) -> Evaluation:
     report = quality.kept(workspace.collection(NAME))
     assert report is not None
     return report
 
 
-def news(workspace: Workspace, report: dict[str, Any] | None = None) -> list[str]:
+def news(workspace: Workspace, report: Evaluation | None = None) -> list[str]:
     opened = workspace.open(NAME)
     try:
         return quality.freshness(opened, report or report_of(workspace))
@@ -62,11 +65,11 @@ def test_the_confusion_matrix_is_counted_from_the_predictions(evaluated: Workspa
     report, predicted = report_of(evaluated), quality.predictions(evaluated.collection(NAME))
     assert predicted is not None
     assert list(predicted) == ["id", "label", "predicted", "confidence"]
-    names = report["categories"]
+    names = report.categories
     counted = pd.crosstab(predicted["label"], predicted["predicted"]).reindex(index=names, columns=names, fill_value=0)
-    assert report["classification"]["confusion"] == counted.to_numpy().tolist()
+    assert report.classification.confusion == counted.to_numpy().tolist()
     hits = (predicted["label"] == predicted["predicted"]).mean()
-    assert report["classification"]["accuracy"]["value"] == pytest.approx(hits, abs=1e-4)
+    assert report.classification.accuracy.value == pytest.approx(hits, abs=1e-4)
     with evaluated.collection(NAME).catalogue() as catalogue:
         items = catalogue.items(predicted["id"].tolist())
     assert [item.label for item in items] == predicted["label"].tolist()
@@ -77,9 +80,9 @@ def test_the_confusion_matrix_is_counted_from_the_predictions(evaluated: Workspa
 def test_each_cell_of_the_matrix_finds_its_pictures(evaluated: Workspace) -> None:
     report, predicted = report_of(evaluated), quality.predictions(evaluated.collection(NAME))
     assert predicted is not None
-    names = report["categories"]
+    names = report.categories
     found = [[len(quality.confused(predicted, label, taken)) for taken in names] for label in names]
-    assert found == report["classification"]["confusion"]
+    assert found == report.classification.confusion
 
 
 def test_confused_pictures_come_the_most_confident_first() -> None:
@@ -118,6 +121,11 @@ def test_a_damaged_file_of_figures_is_none(tmp_path: Path, written: str) -> None
     assert quality.predictions(workspace.collection(NAME)) is None
 
 
+def test_the_figures_of_this_repository_are_read_as_they_were_written() -> None:
+    written = json.loads((REPOSITORY / "models" / NAME / "evaluation.json").read_text())
+    assert asdict(report_of(Workspace(REPOSITORY))) == written
+
+
 def test_figures_of_today_need_no_word(evaluated: Workspace) -> None:
     assert news(evaluated) == []
 
@@ -144,7 +152,7 @@ def test_the_same_head_and_index_made_once_more_are_no_news(evaluated: Workspace
     report = report_of(evaluated)
     build_index(evaluated.collection(NAME))
     again = quality.index_facts(evaluated.open(NAME).searcher.index)
-    assert again == report["index_facts"]
+    assert again == report.index_facts
 
 
 def test_an_index_with_other_hyperplanes_is_told(evaluated: Workspace) -> None:
@@ -164,53 +172,59 @@ def test_a_tuned_index_is_told(evaluated: Workspace) -> None:
 
 
 def test_a_category_that_decisions_emptied_is_no_tuning() -> None:
-    then = {"n_bits": 512, "hyperplanes": "a", "key_bits": {"Bag": 4, "Hat": 2}, "n_probes": {"Bag": None, "Hat": None}}
-    now = then | {"key_bits": {"Bag": 4, "Coat": 1}, "n_probes": {"Bag": None, "Coat": None}}
+    then = IndexFacts(512, "a", {"Bag": 4, "Hat": 2}, {"Bag": None, "Hat": None})
+    now = replace(then, key_bits={"Bag": 4, "Coat": 1}, n_probes={"Bag": None, "Coat": None})
     assert quality._index_news(then, now) == []
-    assert quality._index_news(then, now | {"key_bits": {"Bag": 5}}) == ["The index was tuned since."]
+    assert quality._index_news(then, replace(now, key_bits={"Bag": 5})) == ["The index was tuned since."]
 
 
 def test_another_encoder_another_catalogue_and_new_pictures_are_told(evaluated: Workspace) -> None:
     report = report_of(evaluated)
-    assert news(evaluated, report | {"encoder_digest": "other"}) == [
+    assert news(evaluated, replace(report, encoder_digest="other")) == [
         "These figures were measured with another encoder."
     ]
-    assert news(evaluated, report | {"label_revision": 5}) == ["The catalogue has been recreated since."]
-    assert news(evaluated, report | {"items": 399}) == ["1 picture was added since."]
-    assert news(evaluated, report | {"items": 402}) == ["2 pictures were removed since."]
+    assert news(evaluated, replace(report, label_revision=5)) == ["The catalogue has been recreated since."]
+    assert news(evaluated, replace(report, items=399)) == ["1 picture was added since."]
+    assert news(evaluated, replace(report, items=402)) == ["2 pictures were removed since."]
 
 
-@pytest.mark.parametrize("broken", [None, [], "x", {"key_bits": [], "n_probes": 3}])
-def test_figures_of_an_older_version_say_so_and_stay(evaluated: Workspace, broken: object) -> None:
-    file = evaluated.collection(NAME).evaluation_file
-    old = {key: value for key, value in report_of(evaluated).items() if key not in NEW_KEYS}
-    file.write_text(json.dumps(old))
-    assert quality.kept(evaluated.collection(NAME)) == old
+def without_new_keys(report: Evaluation) -> dict[str, Any]:
+    """As a version wrote it that did not measure these yet."""
+    return {key: value for key, value in asdict(report).items() if key not in NEW_KEYS}
+
+
+def test_figures_of_an_older_version_say_so_and_stay(evaluated: Workspace) -> None:
+    report = report_of(evaluated)
+    evaluated.collection(NAME).evaluation_file.write_text(json.dumps(without_new_keys(report)))
+    old = report_of(evaluated)
+    assert old.classification == report.classification and old.speed is None
     assert quality.predictions(evaluated.collection(NAME)) is None
     older = "These figures were measured by an older version of Fashion-16, which measured less."
     assert news(evaluated) == [older]
-    damaged = news(evaluated, old | {"head_digest": 3, "index_facts": broken, "items": "many"})
-    assert damaged and all(sentence.endswith(".") for sentence in damaged)
 
 
 def test_photos_of_an_older_version_are_kept_and_of_another_head_are_not(evaluated: Workspace) -> None:
     file = evaluated.collection(NAME).evaluation_file
-    report = report_of(evaluated) | {"photos": {"photos": 9}}
-    file.write_text(json.dumps({key: value for key, value in report.items() if key not in NEW_KEYS}))
-    assert quality._earlier_photos(evaluated.collection(NAME), report) == {"photos": 9}
-    file.write_text(json.dumps(report | {"head_digest": "other"}))
+    measured = report_of(evaluated)
+    shutil.copy(REPOSITORY / "models" / NAME / "evaluation.json", file)
+    published = quality.kept(evaluated.collection(NAME))
+    assert published is not None and published.photos is not None
+    report = replace(measured, photos=published.photos)
+    file.write_text(json.dumps(without_new_keys(report)))
+    assert quality._earlier_photos(evaluated.collection(NAME), report) == published.photos
+    file.write_text(json.dumps(asdict(replace(report, head_digest="other"))))
     assert quality._earlier_photos(evaluated.collection(NAME), report) is None
 
 
 def test_an_evaluation_has_the_speed_of_each_step(evaluated: Workspace) -> None:
-    taken = report_of(evaluated)["speed"]
-    assert taken["n"] == 100  # all test pictures: the small collection has fewer than 200
-    for step in ("prepare", "encode", "classify", "search", "total"):
-        assert 0 < taken[step]["median_ms"] <= taken[step]["p95_ms"]
+    taken = report_of(evaluated).speed
+    assert taken is not None and taken.n == 100  # all test pictures: the small collection has fewer than 200
+    for step in (taken.prepare, taken.encode, taken.classify, taken.search, taken.total):
+        assert 0 < step.median_ms <= step.p95_ms
     # all steps of one picture take at least as long as its longest
-    assert taken["total"]["median_ms"] >= taken["encode"]["median_ms"]
-    assert 1 <= taken["cores"] <= (os.cpu_count() or 1)
-    assert taken["machine"]
+    assert taken.total.median_ms >= taken.encode.median_ms
+    assert 1 <= taken.cores <= (os.cpu_count() or 1)
+    assert taken.machine
 
 
 class Timed:
@@ -230,10 +244,10 @@ def test_speed_is_the_median_and_the_95th_percentile_without_the_first_rounds() 
     ids = np.arange(1, 22)
     found = speed.measure(searcher, ids, lambda item_id: item_id, lambda done, total: told.append((done, total)))  # type: ignore[arg-type, return-value]
     # 1 to 21: the eleventh is 11, and 95 % of the way from the first to the last is 20
-    assert found["prepare"] == {"median_ms": 11, "p95_ms": 20}
-    assert found["encode"] == {"median_ms": 1100, "p95_ms": 2000}
-    assert found["search"] == {"median_ms": 1, "p95_ms": 1}
-    assert found["total"] == {"median_ms": 1112, "p95_ms": 2021}
-    assert found["n"] == 21
+    assert found.prepare == StepTime(11, 20)
+    assert found.encode == StepTime(1100, 2000)
+    assert found.search == StepTime(1, 1)
+    assert found.total == StepTime(1112, 2021)
+    assert found.n == 21
     assert searcher.searched == [1, 2, 3, *range(1, 22)]
     assert told == [(done, 21) for done in range(1, 22)]

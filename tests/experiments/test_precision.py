@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from experiments.paper.precision import (
+    ByGuess,
+    OfSamples,
     Pictures,
     classification_precision,
     found_again,
@@ -61,13 +63,13 @@ def test_classification_precision_of_all_and_of_samples() -> None:
     # 3 of 4 right: Wilson's interval by its formula is 0.3006 to 0.9544; a sample of all four is always 3 of 4
     test = Pictures(np.arange(4), np.eye(3, dtype=np.float32)[[0, 1, 2, 0]], np.array(["A", "B", "C", "B"]))
     found = classification_precision(ALONG_AXES, test, sample=1000, samples=5)
-    assert found["all"].value == 0.75 and found["all"].n == 4
-    assert (found["all"].low, found["all"].high) == pytest.approx((0.3006, 0.9544), abs=1e-4)
-    assert found["samples"] == {"value": 0.75, "low": 0.75, "high": 0.75, "n": 4, "samples": 5}
+    assert found.all.value == 0.75 and found.all.n == 4
+    assert (found.all.low, found.all.high) == pytest.approx((0.3006, 0.9544), abs=1e-4)
+    assert found.samples == OfSamples(0.75, 0.75, 0.75, 4, 5)
     # samples of one are right or wrong, and most of them right
-    one = classification_precision(ALONG_AXES, test, sample=1, samples=2000)["samples"]
-    assert (one["low"], one["high"]) == (0, 1)
-    assert one["value"] == pytest.approx(0.75, abs=0.04)
+    one = classification_precision(ALONG_AXES, test, sample=1, samples=2000).samples
+    assert (one.low, one.high) == (0, 1)
+    assert one.value == pytest.approx(0.75, abs=0.04)
 
 
 def test_precision_by_size_of_what_is_easily_told_apart() -> None:
@@ -76,23 +78,23 @@ def test_precision_by_size_of_what_is_easily_told_apart() -> None:
     test = pictures([near(0, 3)[:3], near(0, 1)], "AAAB", first_id=1000)
     told: list[tuple[int, int]] = []
     points = precision_by_size(gallery, test, (60, 500), (1, 2), 10, lambda done, total: told.append((done, total)))
-    assert [point["items"] for point in points] == [60, 80]
+    assert [point.items for point in points] == [60, 80]
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
     for point in points:
-        assert (point["precision"], point["lowest"], point["highest"], point["n"]) == (0.75, 0.75, 0.75, 4)
+        assert (point.precision, point.lowest, point.highest, point.n) == (0.75, 0.75, 0.75, 4)
         # of 1, 1, 1, 0 the deviation is 0.5: 0.75 - 1.96 * 0.5 / 2
-        assert point["low"] == pytest.approx(0.26) and point["high"] == 1
-        for figure in ("classification", "direct", "without_labels"):
-            assert point[figure]["value"] == 0.75
+        assert point.low == pytest.approx(0.26) and point.high == 1
+        for figure in (point.classification, point.direct, point.without_labels):
+            assert figure.value == 0.75
 
 
 def test_a_gallery_without_labels_lies_where_the_head_puts_it() -> None:
     gallery = pictures([near(0, 20), near(1, 20)], "A" * 15 + "B" * 5 + "B" * 15 + "A" * 5)
     test = pictures([near(0, 1), near(1, 1)], "AB", first_id=1000)
     (point,) = precision_by_size(gallery, test, (40,), (1,), 10)
-    assert point["precision"] == 1  # those labelled otherwise lie in another category
-    assert point["without_labels"]["value"] == 0.75  # 15 of the 20 that look alike carry the label
-    assert point["direct"]["value"] == 0.75
+    assert point.precision == 1  # those labelled otherwise lie in another category
+    assert point.without_labels.value == 0.75  # 15 of the 20 that look alike carry the label
+    assert point.direct.value == 0.75
 
 
 @pytest.fixture(scope="module")
@@ -117,21 +119,21 @@ def test_what_a_wrong_guess_costs(clothes: Pictures, index: CategoryIndex) -> No
     # the first is the first item, and classified rightly; the second is a B that looks like an A, then like a B
     embeddings = np.stack([clothes.embeddings[0], [0.8, 0.6, 0]]).astype(np.float32)
     found = wrong_categories(ALONG_AXES, index, clothes, Pictures(np.array([1, 500]), embeddings, np.array(["A", "B"])))
-    assert (found["wrong_in_category"].value, found["wrong_direct"].value) == (0.5, 0.5)
-    assert (found["wrongly_classified"].value, found["wrongly_classified"].n) == (0.5, 2)
-    assert {way: figure.value for way, figure in found["right"].items()} == {
+    assert (found.wrong_in_category.value, found.wrong_direct.value) == (0.5, 0.5)
+    assert (found.wrongly_classified.value, found.wrongly_classified.n) == (0.5, 2)
+    assert {way: figure.value for way, figure in vars(found.right).items()} == {
         "first_guess": 1, "second_guess": 0, "direct": 1
     }  # fmt: skip
     # everything nearest to it is an A
-    assert {way: figure.value for way, figure in found["wrong"].items()} == {
+    assert {way: figure.value for way, figure in vars(found.wrong).items()} == {
         "first_guess": 0, "second_guess": 1, "direct": 0
     }  # fmt: skip
 
 
 def test_without_a_wrong_guess_it_costs_nothing_that_can_be_told(clothes: Pictures, index: CategoryIndex) -> None:
     found = wrong_categories(ALONG_AXES, index, clothes, clothes.some(10))
-    assert found["wrong"] == {"first_guess": None, "second_guess": None, "direct": None}
-    assert found["wrongly_classified"].value == 0
+    assert found.wrong == ByGuess(None, None, None)
+    assert found.wrongly_classified.value == 0
 
 
 def test_copies_find_their_originals_where_they_are_searched() -> None:
@@ -140,10 +142,10 @@ def test_copies_find_their_originals_where_they_are_searched() -> None:
     index = CategoryIndex.build(clothes.embeddings, clothes.ids, clothes.labels)
     copies = np.array([clothes.embeddings[0], [0.75, 0.6614, 0]], np.float32)
     found = found_again(ALONG_AXES, index, copies, clothes.of(np.array([0, 30])))
-    assert {way: figure.value for way, figure in found["all"].items()} == {
+    assert {way: figure.value for way, figure in vars(found.all).items()} == {
         "first_guess": 0.5, "second_guess": 0.5, "direct": 1, "two_guesses": 1
     }  # fmt: skip
-    assert {way: (figure.value, figure.n) for way, figure in found["wrong"].items()} == {
+    assert {way: (figure.value, figure.n) for way, figure in vars(found.wrong).items()} == {
         "first_guess": (0, 1), "second_guess": (1, 1), "direct": (1, 1), "two_guesses": (1, 1)
     }  # fmt: skip
 
@@ -151,10 +153,10 @@ def test_copies_find_their_originals_where_they_are_searched() -> None:
 def test_seconds_have_their_mean_interval_median_and_95th_percentile() -> None:
     found = timing(np.array([1.0, 2.0, 3.0]))
     # the deviation is 1, so half the interval is 1.96 / root of 3
-    assert found == pytest.approx(
+    assert vars(found) == pytest.approx(
         {"value": 2, "low": 0.8684, "high": 3.1316, "n": 3, "median": 2, "p95": 2.9}, abs=1e-4
     )
-    assert timing(np.array([5.0]))["high"] == 5  # longer than a second, and one alone
+    assert timing(np.array([5.0])).high == 5  # longer than a second, and one alone
 
 
 def test_recall_is_the_share_of_true_neighbours_in_any_order() -> None:
@@ -210,13 +212,13 @@ def test_photos_are_searched_both_ways_and_compared_with_exact_search() -> None:
     assert asked.candidates["direct"].tolist() == [50, 50]
 
     found = figures(asked, gallery, np.array(["red", "red"]), own)
-    assert found["items"] == 50
+    assert found.items == 50
     # everything was compared, so nothing is missed but by the index's 8 bits; the second has another label
-    for way in ("in_category", "direct"):
-        assert found[way]["precision_at_20"].value == 0.5
-        assert found[way]["recall_at_20"].value >= 0.9
-        assert found[way]["recall_of_everything"].value >= 0.9
-        assert found[way]["seconds"]["n"] == 2
-        assert found[way]["seconds"]["value"] == pytest.approx(asked.end_to_end[way].mean())
+    for way, its in (("in_category", found.in_category), ("direct", found.direct)):
+        assert its.precision_at_20.value == 0.5
+        assert its.recall_at_20.value >= 0.9
+        assert its.recall_of_everything.value >= 0.9
+        assert its.seconds.n == 2
+        assert its.seconds.value == pytest.approx(asked.end_to_end[way].mean())
     took = {way: asked.search[way].sum() for way in ("in_category", "direct")}
-    assert found["direct_to_in_category"] == pytest.approx(took["direct"] / took["in_category"])
+    assert found.direct_to_in_category == pytest.approx(took["direct"] / took["in_category"])

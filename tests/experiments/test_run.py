@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import typer
@@ -19,12 +20,15 @@ from experiments.paper import __main__ as cli_reproduce
 from experiments.paper import page as reproduction_report
 from experiments.paper import run as reproduction
 from experiments.paper import sift as sift_experiment
+from experiments.paper.histories import Histories
+from experiments.paper.report import Report, Sizes
 from experiments.paper.run import reproduce
 from fashion16 import settings
 from fashion16.collections.workspace import Workspace
 from fashion16.errors import DataError, TrainingError
 from fashion16.estimate import Figure
 from fashion16.evaluation import paper
+from tests.conftest import REPOSITORY
 from tests.evaluation.test_evaluation import publish_tests
 
 FIGURE = {"value": 0.9, "low": 0.85, "high": 0.95, "n": 1234}
@@ -46,11 +50,10 @@ def method(name: str, accuracy: float) -> dict[str, Any]:
 SIFT = {
     "methods": [method("SIFT keypoints, VLAD", 0.7), method("Dense SIFT, VLAD", 0.8931), method("HOG", 0.9)],
     "cnn": method("Fashion-16's embedding", 0.94),
-    "settings": {},
 }
 
 
-FEW = reproduction.Sizes((100, 200), (1, 2), 20, 12, (), 10, 30, 8)
+FEW = Sizes((100, 200), (1, 2), 20, 12, (), 10, 30, 8)
 
 
 @pytest.fixture
@@ -68,13 +71,17 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     for name in ("classification_precision", "precision_by_size", "ask", "wrong_categories"):
         watch(name, getattr(reproduction, name))
 
-    def sift(*args: Any) -> dict[str, Any]:
+    def sift(*args: Any) -> sift_experiment.Sift:
         ran["sift"] += 1
-        return SIFT
+        return msgspec.convert(SIFT, sift_experiment.Sift)
 
     monkeypatch.setattr(sift_experiment, "run", sift)
     monkeypatch.setattr(reproduction, "QUICK", FEW)
     return ran
+
+
+def written(file: Path) -> Report:
+    return msgspec.json.decode(file.read_bytes(), type=Report)
 
 
 ALL = {"classification_precision": 1, "precision_by_size": 1, "ask": 1, "wrong_categories": 1, "sift": 1}
@@ -92,24 +99,24 @@ def test_a_quick_run_measures_everything_and_leaves_docs_alone(published: Worksp
     report = reproduce(published, quick=True, step=steps.append)
     assert counted == ALL
     file, page = reproduction.result_files(published, quick=True)
-    assert json.loads(file.read_text()) == report
+    assert written(file) == report
     assert page.read_text() == reproduction_report.page(report)
     assert "**A quick run**" in page.read_text()
     assert not published.reproduction_file.exists() and not published.reproduction_page.exists()
     assert steps[0] == "opening the collection" and "searching 400 items" in steps
-    assert (report["items"], report["test_pictures"], report["quick"]) == (400, 100, True)
-    assert report["classification"]["all"]["n"] == 100
-    assert [point["items"] for point in report["retrieval_by_size"]] == [100, 200]
-    (searched,) = report["searches"]
-    assert (searched["items"], searched["synthetic"]) == (400, False)
+    assert (report.items, report.test_pictures, report.quick) == (400, 100, True)
+    assert report.classification.all.n == 100
+    assert [point.items for point in report.retrieval_by_size] == [100, 200]
+    (searched,) = report.searches
+    assert (searched.items, searched.synthetic) == (400, False)
     # so few items are all compared
-    assert searched["direct"]["recall_at_20"]["value"] > 0.98
-    assert searched["direct"]["candidates"] == 400
-    assert report["sift_precision"]["value"] == 0.8931  # the best of SIFT, which HOG is not
-    assert report["machine"]["cores"] >= 1 and report["machine"]["versions"]["numpy"] == np.__version__
+    assert searched.direct.recall_at_20.value > 0.98
+    assert searched.direct.candidates == 400
+    assert report.sift_precision.value == 0.8931  # the best of SIFT, which HOG is not
+    assert report.machine.cores >= 1 and report.machine.versions["numpy"] == np.__version__
     # in the category, with right labels, precision is the share of queries that are classified rightly
-    wrong = report["wrong_categories"]
-    assert wrong["wrong_in_category"]["value"] == pytest.approx(wrong["wrongly_classified"]["value"])
+    wrong = report.wrong_categories
+    assert wrong.wrong_in_category.value == pytest.approx(wrong.wrongly_classified.value)
 
 
 def test_the_metrics_page_finds_our_figures(published: Workspace, counted: Counter[str]) -> None:
@@ -117,16 +124,16 @@ def test_the_metrics_page_finds_our_figures(published: Workspace, counted: Count
     table = paper.beside_us(None, [], report).set_index("what")
     assert table.loc["Precision with SIFT", "ours"] == 0.8931
     for what, way in (("Search in the category", "in_category"), ("Search in everything", "direct")):
-        assert table.loc[what, "ours"] == report["searches"][0][way]["seconds"]["value"]
+        assert table.loc[what, "ours"] == getattr(report.searches[0], way).seconds.value
         assert table.loc[what, "low"] <= table.loc[what, "ours"] <= table.loc[what, "high"]
-    assert table.loc["Retrieval precision, 200 pictures", "ours"] == report["retrieval_by_size"][1]["precision"]
+    assert table.loc["Retrieval precision, 200 pictures", "ours"] == report.retrieval_by_size[1].precision
 
 
 def test_what_is_there_is_not_run_again(published: Workspace, counted: Counter[str]) -> None:
     first = reproduce(published, quick=True)
     second = reproduce(published, quick=True)
     assert counted == ALL
-    assert second["searches"] == first["searches"] and second["steps"] == first["steps"]
+    assert second.searches == first.searches and second.steps == first.steps
 
 
 def test_an_interrupted_run_repeats_only_what_is_missing(
@@ -155,23 +162,31 @@ def test_other_labels_are_measured_anew(published: Workspace, counted: Counter[s
     assert counted == {name: 2 for name in ALL}
 
 
+@dataclass(frozen=True)
+class Measured:
+    share: Figure
+    n: int
+    third: float
+    sizes: tuple[int, ...]
+
+
 def test_a_step_of_another_key_or_a_damaged_one_is_run_again(tmp_path: Path) -> None:
     file = tmp_path / "steps" / "one.json"
     made: list[int] = []
 
-    def make() -> dict[str, Any]:
+    def make() -> Measured:
         made.append(1)
-        return {"share": Figure.share(3, 4), "n": np.int64(5), "third": np.float64(1) / 3, "sizes": (1, 2)}
+        return Measured(Figure.share(3, 4), np.int64(5), np.float64(1) / 3, (1, 2))
 
-    first = kept(file, {"sizes": (1, 2)}, make)
-    assert first.result["share"] == pytest.approx({"value": 0.75, "low": 0.3006, "high": 0.9544, "n": 4}, abs=1e-4)
-    assert (first.result["n"], first.result["third"], first.result["sizes"]) == (5, 0.333333, [1, 2])
-    assert kept(file, {"sizes": (1, 2)}, make) == first  # a tuple is a list in JSON
+    first = kept(file, {"sizes": (1, 2)}, make, Measured)
+    assert first.result.share == Figure(0.75, 0.300642, 0.954413, 4)
+    assert (first.result.n, first.result.third, first.result.sizes) == (5, 0.333333, (1, 2))
+    assert kept(file, {"sizes": (1, 2)}, make, Measured) == first  # a tuple is a list in JSON
     assert len(made) == 1
-    kept(file, {"sizes": (1, 3)}, make)
+    kept(file, {"sizes": (1, 3)}, make, Measured)
     assert len(made) == 2
     file.write_text(file.read_text()[:-20])
-    kept(file, {"sizes": (1, 3)}, make)
+    kept(file, {"sizes": (1, 3)}, make, Measured)
     assert len(made) == 3
     with pytest.raises(TypeError, match="no place in a report"):
         plain({"what": object()})
@@ -191,19 +206,19 @@ def test_synthetic_items_are_searched_without_the_test_pictures(
     monkeypatch.setattr(reproduction, "SyntheticItems", watched)
     report = reproduce(published)
     assert seen == [300, 10, 900]
-    real, synthetic = report["searches"]
-    assert (real["items"], real["synthetic"]) == (400, False)
-    assert (synthetic["items"], synthetic["synthetic"]) == (900, True)
-    assert synthetic["in_category"]["seconds"]["n"] == 12
-    assert synthetic["direct"]["candidates"] == 900
-    assert synthetic["direct"]["recall_at_20"]["value"] > 0.9
+    real, synthetic = report.searches
+    assert (real.items, real.synthetic) == (400, False)
+    assert (synthetic.items, synthetic.synthetic) == (900, True)
+    assert synthetic.in_category.seconds.n == 12
+    assert synthetic.direct.candidates == 900
+    assert synthetic.direct.recall_at_20.value > 0.9
     text = published.reproduction_page.read_text()
     assert "900 synthetic" in text and "**A quick run**" not in text
-    assert json.loads(published.reproduction_file.read_text()) == report
+    assert written(published.reproduction_file) == report
     # a full run is not a quick one's
     reproduce(published, quick=True)
     assert counted["precision_by_size"] == 2
-    assert json.loads(published.reproduction_file.read_text()) == report
+    assert written(published.reproduction_file) == report
 
 
 def test_without_open_cv_all_else_is_measured(
@@ -215,11 +230,11 @@ def test_without_open_cv_all_else_is_measured(
     with_sift = sift_experiment.run
     monkeypatch.setattr(sift_experiment, "run", missing)
     report = reproduce(published, quick=True)
-    assert "sift_precision" not in report
+    assert report.sift_precision is None
     _, page = reproduction.result_files(published, quick=True)
     assert "Not measured: SIFT needs OpenCV" in page.read_text()
     monkeypatch.setattr(sift_experiment, "run", with_sift)
-    assert "sift_precision" in reproduce(published, quick=True)
+    assert reproduce(published, quick=True).sift_precision is not None
 
 
 def test_training_anew_is_asked_of_the_category_network_and_done_once(
@@ -237,16 +252,16 @@ def test_training_anew_is_asked_of_the_category_network_and_done_once(
         return write_run(published, SECOND, category_settings(published, 20), result=result | {"seconds": 99.0})
 
     monkeypatch.setattr(reproduction.category_training, "train_category_cnn", train)
-    assert reproduce(published, quick=True)["training"] == {"category_cnn": None, "encoder": []}
+    assert reproduce(published, quick=True).training == Histories(None, [])
     write_run(published, FIRST, category_settings(published, 20), result=result)
     told: list[tuple[int, int]] = []
-    stored = reproduce(published, quick=True)["training"]["category_cnn"]
-    assert stored["name"] == FIRST and stored["accuracy"]["value"] == 0.75 and stored["accuracy"]["n"] == 200
-    assert [row["epoch"] for row in stored["epochs"]] == [0, 1, 2]
+    stored = reproduce(published, quick=True).training.category_cnn
+    assert stored.name == FIRST and stored.accuracy.value == 0.75 and stored.accuracy.n == 200
+    assert [row["epoch"] for row in stored.epochs] == [0, 1, 2]
     assert trained == []
     for _ in range(2):
         report = reproduce(published, quick=True, train=True, progress=lambda done, total: told.append((done, total)))
-        assert report["training"]["category_cnn"]["name"] == SECOND
+        assert report.training.category_cnn.name == SECOND
     assert trained == [20]
     assert (500, 20_000) in told
 
@@ -270,7 +285,7 @@ def test_photos_are_refused_in_a_sentence(published: Workspace) -> None:
         reproduce(published, quick=True)
 
 
-def hand_made() -> dict[str, Any]:
+def hand_made() -> Report:
     """A report as `reproduce` returns it, with figures that can be found again in the page."""
     way = {
         "seconds": SECONDS,
@@ -299,9 +314,10 @@ def hand_made() -> dict[str, Any]:
         "accuracy": FIGURE | {"value": 0.9297},
         "epochs": [{"epoch": 0, "loss": 0.51, "accuracy": 0.8178, "seconds": 15.4}],
     }
-    return {
+    found = {
         "quick": False,
         "measured_at": "2026-01-02T03:04:05+00:00",
+        "written_at": "2026-01-02T03:04:06+00:00",
         "collection": "fashion-mnist",
         "items": 70_000,
         "test_pictures": 10_000,
@@ -317,7 +333,7 @@ def hand_made() -> dict[str, Any]:
             "versions": {"python": "3.12.1"},
             "git_commit": None,
         },
-        "sizes": {"seeds": [16, 17, 18]},
+        "sizes": asdict(replace(FEW, seeds=(16, 17, 18))),
         "seed": 16,
         "steps": {"sizes": {"seconds": 61.4, "measured_at": "2026-01-02T03:04:05+00:00"}},
         "training": {"category_cnn": run, "encoder": [run | {"name": "2026-01-04-encoder", "accuracy": None}]},
@@ -343,6 +359,21 @@ def hand_made() -> dict[str, Any]:
         "sift": SIFT,
         "sift_precision": FIGURE | {"value": 0.8931},
     }
+    return msgspec.convert(json.loads(json.dumps(found)), Report)
+
+
+def test_the_report_of_this_repository_is_read_as_it_was_written_and_makes_its_page() -> None:
+    report = written(REPOSITORY / "docs" / "reproduction.json")
+    text = json.loads((REPOSITORY / "docs" / "reproduction.json").read_text())
+    assert without_none(json.loads(json.dumps(asdict(report)))) == without_none(text)
+    assert reproduction_report.page(report) == (REPOSITORY / "docs" / "reproduction.md").read_text()
+
+
+def without_none(report: Any) -> Any:
+    """The same without what is None or empty: a file of an older version has no such keys."""
+    if isinstance(report, dict):
+        return {key: without_none(value) for key, value in report.items() if value not in (None, "", [])}
+    return [without_none(value) for value in report] if isinstance(report, list) else report
 
 
 def test_the_page_has_every_figure_with_its_interval_and_sample() -> None:
@@ -372,11 +403,15 @@ def test_the_page_has_every_figure_with_its_interval_and_sample() -> None:
 
 
 def test_the_page_says_what_differs_and_what_is_not_there() -> None:
-    report = hand_made()
-    report["quick"], report["training"] = True, {"category_cnn": None, "encoder": []}
-    report["sift"] = {"missing": "SIFT needs OpenCV."}
-    del report["sift_precision"]
-    report["machine"] |= {"memory_bytes": None, "peak_memory_bytes": None}
+    made = hand_made()
+    report = replace(
+        made,
+        quick=True,
+        training=Histories(None, []),
+        sift=sift_experiment.Sift(missing="SIFT needs OpenCV."),
+        sift_precision=None,
+        machine=replace(made.machine, memory_bytes=None, peak_memory_bytes=None),
+    )
     text = reproduction_report.page(report)
     for what in ("**Data.**", "**Size.**", "**Network.**", "**Machine.**", "**A quick run**"):
         assert what in text
@@ -398,7 +433,7 @@ def test_the_command_prints_the_papers_figures_beside_ours(
 ) -> None:
     asked: list[dict[str, Any]] = []
 
-    def fake(workspace: Workspace, **choices: Any) -> dict[str, Any]:
+    def fake(workspace: Workspace, **choices: Any) -> Report:
         choices["step"]("searching")
         choices["progress"](1, 2)
         asked.append(choices)

@@ -41,39 +41,40 @@ def tiny() -> pytest.MonkeyPatch:
 @pytest.fixture(scope="module")
 def measured(
     workspace: Workspace, tmp_path_factory: pytest.TempPathFactory, tiny: pytest.MonkeyPatch
-) -> tuple[dict, Path, list[int]]:
+) -> tuple[sift.Sift, Path, list[int]]:
     """What a run found, the folder of its steps, and the percents that it reported."""
     folder, seen = tmp_path_factory.mktemp("sift"), []
     found = sift.run(workspace, DEFAULT_COLLECTION, folder, True, lambda done, _: seen.append(done))
     return found, folder, seen
 
 
-def test_every_method_states_its_figures_with_interval_and_sample(measured: tuple[dict, Path, list[int]]) -> None:
+def test_every_method_states_its_figures_with_interval_and_sample(measured: tuple[sift.Sift, Path, list[int]]) -> None:
     found, _, _ = measured
-    assert [method["name"] for method in found["methods"]] == NAMES
-    for method in [*found["methods"], found["cnn"]]:
-        assert [method[name]["n"] for name in FIGURES] == [50, 20, 20]
+    assert [method.name for method in found.methods] == NAMES
+    for method in [*found.methods, found.cnn]:
+        assert [getattr(method, name).n for name in FIGURES] == [50, 20, 20]
         for name in FIGURES:
-            assert 0 <= method[name]["low"] <= method[name]["value"] <= method[name]["high"] <= 1
+            figure = getattr(method, name)
+            assert 0 <= figure.low <= figure.value <= figure.high <= 1
         # nobody needs luck to be better than one in ten
-        assert method["accuracy"]["low"] > 0.1
-        assert method["ms_per_picture"] > 0
+        assert method.accuracy.low > 0.1
+        assert method.ms_per_picture > 0
 
 
-def test_small_pictures_as_they_are_leave_some_without_descriptors(measured: tuple[dict, Path, list[int]]) -> None:
-    naive, _, _, _, dense, *_ = measured[0]["methods"]
-    assert 0 < naive["without_descriptors"] < 0.5
-    assert naive["accuracy"]["value"] <= 1 - naive["without_descriptors"]
-    assert dense["without_descriptors"] == 0
+def test_small_pictures_as_they_are_leave_some_without_descriptors(measured: tuple[sift.Sift, Path, list[int]]) -> None:
+    naive, _, _, _, dense, *_ = measured[0].methods
+    assert 0 < naive.without_descriptors < 0.5
+    assert naive.accuracy.value <= 1 - naive.without_descriptors
+    assert dense.without_descriptors == 0
 
 
-def test_progress_only_rises_and_ends_at_all(measured: tuple[dict, Path, list[int]]) -> None:
+def test_progress_only_rises_and_ends_at_all(measured: tuple[sift.Sift, Path, list[int]]) -> None:
     seen = measured[2]
     assert seen == sorted(seen) and seen[-1] == 100
 
 
 def test_an_interrupted_run_repeats_only_what_is_missing(
-    measured: tuple[dict, Path, list[int]], workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    measured: tuple[sift.Sift, Path, list[int]], workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, folder, _ = measured
     (folder / "sift-hog.json").unlink()
@@ -85,14 +86,14 @@ def test_an_interrupted_run_repeats_only_what_is_missing(
     monkeypatch.setattr(sift, "_sift", repeated)
     monkeypatch.setattr(sift, "_choose", repeated)
     again = sift.run(workspace, DEFAULT_COLLECTION, folder, True)
-    assert again["settings"] == found["settings"]
-    assert again["methods"][:6] == found["methods"][:6]
-    for one, other in zip([*again["methods"][6:], again["cnn"]], [*found["methods"][6:], found["cnn"]], strict=True):
-        assert [one[name] for name in FIGURES] == [other[name] for name in FIGURES]
+    assert again.settings == found.settings
+    assert again.methods[:6] == found.methods[:6]
+    for one, other in zip([*again.methods[6:], again.cnn], [*found.methods[6:], found.cnn], strict=True):
+        assert [getattr(one, name) for name in FIGURES] == [getattr(other, name) for name in FIGURES]
 
 
 def test_steps_of_another_version_are_made_anew(
-    measured: tuple[dict, Path, list[int]], workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    measured: tuple[sift.Sift, Path, list[int]], workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _, folder, _ = measured
     for file in folder.glob("*.json"):

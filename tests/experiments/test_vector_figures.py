@@ -23,30 +23,30 @@ def material() -> Material:
 
 def test_vectors_that_tell_the_labels_apart_are_always_right(material: Material) -> None:
     found = head_figures("ours", material.embeddings, 1.5, material, SIZES)
-    assert (found["accuracy"]["value"], found["accuracy"]["n"]) == (1.0, 4)
-    assert found["precision_at_20_in_category"]["value"] == 1.0
+    assert (found.accuracy.value, found.accuracy.n) == (1.0, 4)
+    assert found.precision_at_20_in_category.value == 1.0
     # six others have the label, and all thirteen are found
-    assert found["precision_at_20_direct"]["value"] == pytest.approx(6 / 13, abs=1e-4)
-    assert (found["without_descriptors"], found["ms_per_picture"], found["dimensions"]) == (0.0, 1.5, 2)
+    assert found.precision_at_20_direct.value == pytest.approx(6 / 13, abs=1e-4)
+    assert (found.without_descriptors, found.ms_per_picture, found.dimensions) == (0.0, 1.5, 2)
 
 
 def test_a_wrong_category_finds_nothing_of_the_label(material: Material) -> None:
     # the third of Bag, Coat, Bag, Coat is called a coat
     predicted = np.array(["Bag", "Coat", "Coat", "Coat"])
     found = figures("x", material.embeddings, predicted, 0.0, material, SIZES)
-    assert found["accuracy"]["value"] == 0.75
-    assert found["precision_at_20_in_category"]["value"] == 0.75
+    assert found.accuracy.value == 0.75
+    assert found.precision_at_20_in_category.value == 0.75
 
 
 def test_pictures_without_descriptors_count_as_errors_and_are_not_found(material: Material) -> None:
     vectors = material.embeddings.copy()
     vectors[[0, 1, 10]] = 0  # a bag and a coat in training, and a bag in the test
     found = head_figures("x", vectors, 0.0, material, SIZES)
-    assert found["accuracy"]["value"] == 0.75
-    assert found["without_descriptors"] == 0.25
-    assert found["precision_at_20_in_category"]["value"] == 0.75
+    assert found.accuracy.value == 0.75
+    assert found.without_descriptors == 0.25
+    assert found.precision_at_20_in_category.value == 0.75
     # of the eleven vectors that are left, a bag has four others of its label among ten, and a coat five
-    assert found["precision_at_20_direct"]["value"] == pytest.approx((0 + 0.4 + 2 * 0.5) / 4)
+    assert found.precision_at_20_direct.value == pytest.approx((0 + 0.4 + 2 * 0.5) / 4)
 
 
 def test_a_check_counts_what_has_no_direction_as_wrong(material: Material) -> None:
@@ -73,9 +73,9 @@ def test_of_equally_right_settings_the_one_with_fewer_axes_is_taken(material: Ma
         test=rows[90:],
     )
     found = head_figures("x", vectors, 0.0, many, SIZES)
-    assert found["dimensions"] == 256
-    assert [point["dimensions"] for point in found["tried"]] == [256] * 3 + [400] * 3
-    assert found["accuracy"]["value"] == 1.0
+    assert found.dimensions == 256
+    assert [point.dimensions for point in found.tried] == [256] * 3 + [400] * 3
+    assert found.accuracy.value == 1.0
 
 
 def test_each_timed_picture_comes_alone(material: Material) -> None:

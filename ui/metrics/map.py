@@ -7,11 +7,12 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.elements.plotly_chart import PlotlyState
 
 from fashion16.collections.opened import Collection
 from fashion16.explore import map
 from fashion16.labels import issues as suspicion
-from ui.metrics import map_charts, quality_tables
+from ui.metrics import map_charts
 from ui.shared import access, csv, jobs, pictures, selection, text
 
 PCA, TSNE = "PCA", "t-SNE"
@@ -133,9 +134,9 @@ def _ranking(root: str, name: str, stamp: int, _collection: Collection) -> pd.Da
     return None if issues is None else pd.DataFrame({"id": issues.ids, "score": issues.score})
 
 
-def _ids(event: object) -> list[int]:
+def _ids(event: PlotlyState) -> list[int]:
     """The items that are circled or clicked."""
-    points = quality_tables.dig(event, "selection", "points") or []
+    points = event["selection"]["points"]
     return [int(point["customdata"][0]) for point in points if point.get("customdata")]
 
 

@@ -9,21 +9,22 @@ import pandas as pd
 import streamlit as st
 
 from fashion16.collections.opened import Collection
+from fashion16.evaluation.figures import Evaluation
 from fashion16.evaluation.metrics import Ids
 from fashion16.evaluation.report import confused
 from fashion16.search.head import BINS
 from ui.metrics import quality_charts, quality_tables
 from ui.metrics.quality_sections import ask, heading, is_new, note
-from ui.metrics.quality_tables import PRECISION, RECALL, Report
+from ui.metrics.quality_tables import PRECISION, RECALL
 from ui.shared import selection
 
 COUNTS, SHARES = "Counts", "Shares"
 MATRIX, CATEGORIES = 40, 40  # more are not read on a chart; the tables have all
 
 
-def confusion(collection: Collection, report: Report, pictures: pd.DataFrame | None) -> None:
+def confusion(collection: Collection, report: Evaluation, pictures: pd.DataFrame | None) -> None:
     """The confusion matrix and its mistakes as a table; a cell or a row opens its pictures."""
-    counts = quality_tables.confusion(report.get("classification"), report.get("categories", ()))
+    counts = quality_tables.confusion(report)
     if counts.empty:
         return
     whole = quality_tables.mistakes(counts)
@@ -86,9 +87,9 @@ def _surest_first(rows: pd.DataFrame) -> Ids:
     return ids
 
 
-def categories(collection: Collection, report: Report, pictures: pd.DataFrame | None) -> None:
+def categories(collection: Collection, report: Evaluation, pictures: pd.DataFrame | None) -> None:
     """Precision and recall of each category; a point opens its mistakes."""
-    table = quality_tables.categories(report.get("classification"))
+    table = quality_tables.categories(report.classification)
     if table.empty:
         return
     heading("Category by category", table, "categories", report)
@@ -117,9 +118,9 @@ def categories(collection: Collection, report: Report, pictures: pd.DataFrame | 
             )  # fmt: skip
 
 
-def calibration(collection: Collection, report: Report, pictures: pd.DataFrame | None) -> None:
+def calibration(collection: Collection, report: Evaluation, pictures: pd.DataFrame | None) -> None:
     """How far its confidence can be trusted; a point opens its mistakes."""
-    curve = quality_tables.calibration(report.get("classification"))
+    curve = quality_tables.calibration(report.classification)
     if curve.empty:
         return
     heading("Is its confidence right?", curve, "calibration", report)

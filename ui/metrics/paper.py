@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
 from fashion16.collections.layout import Layout
 from fashion16.collections.opened import Collection
-from fashion16.evaluation import paper, report
+from fashion16.evaluation import paper, report, reproduction
+from fashion16.evaluation.reproduction import Reproduction
+from fashion16.training.run_settings import CATEGORY_CNN
 from fashion16.training.runs import runs_in
 from ui.metrics import paper_charts
 from ui.metrics.quality_sections import draw
-from ui.shared import csv, documents
+from ui.shared import csv
 
 
 def show(collection: Collection) -> None:
     """Charts and a table of both, and what makes them hard to compare."""
     layout = collection.stored.layout
-    reproduction = documents.read(layout.reproduction_file)
-    table = paper.beside_us(report.kept(collection.stored), _runs(layout), reproduction)
+    measured, found = report.kept(collection.stored), reproduction.read(layout.reproduction_file)
+    accuracy = measured.classification.accuracy if measured else None
+    table = paper.beside_us(accuracy, _trainings(layout), found)
     st.caption(
         "Chen, He, Zheng, “Clothing image retrieval method based on deep learning”, Computer Systems & Applications "
         "28(3), 2019, [doi 10.15888/j.cnki.csa.006826](https://doi.org/10.15888/j.cnki.csa.006826)"
@@ -42,10 +43,10 @@ def show(collection: Collection) -> None:
     with right:
         st.markdown("#### Retrieval precision by size")
         draw(
-            paper_charts.by_size(paper.sizes(), paper.our_sizes(reproduction)), "paper_sizes",
+            paper_charts.by_size(paper.sizes(), paper.our_sizes(found)), "paper_sizes",
             "Retrieval precision by the number of pictures, the paper’s and ours.",
             "Of the paper’s sizes the first and the last are known here; the dotted line only joins them."
-            + ("" if reproduction else " Ours by size is not measured yet."),
+            + ("" if found else " Ours by size is not measured yet."),
         )  # fmt: skip
     left, right = st.columns(2, gap="large")
     with left:
@@ -61,7 +62,7 @@ def show(collection: Collection) -> None:
             paper_charts.beside(training, shares=False), "paper_training", "Seconds of training, the paper’s and ours.",
             "Ours is the newest finished run of the category network with as many epochs.",
         )  # fmt: skip
-    _experiments(reproduction)
+    _experiments(found)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown("#### All of it", width="content")
         csv.csv_button(table, "paper-beside-us", key="csv_paper")
@@ -71,9 +72,9 @@ def show(collection: Collection) -> None:
     )  # fmt: skip
 
 
-def _experiments(reproduction: dict[str, Any] | None) -> None:
+def _experiments(found: Reproduction | None) -> None:
     """Tables 3 and 4 of the paper, on our data."""
-    searches, features = paper.searches(reproduction), paper.features(reproduction)
+    searches, features = paper.searches(found), paper.features(found)
     if searches.empty and features.empty:
         st.caption("What else the paper tries, SIFT and larger collections, is measured by `make reproduce`.")
         return
@@ -105,7 +106,7 @@ def _synthetic(searches: pd.DataFrame) -> str:
 def in_words(table: pd.DataFrame) -> pd.DataFrame:
     """The table for reading: each figure with its unit, and why there is none of ours."""
     shares = table["unit"] == paper.SHARE
-    columns: dict[str, Any] = {"what": table["what"]}
+    columns: dict[str, object] = {"what": table["what"]}
     for column, missing in (("paper", ["not known here"] * len(table)), ("ours", table["remark"])):
         columns[column] = [
             paper_charts.amount(value, share) if value == value else words
@@ -120,8 +121,10 @@ def in_words(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _runs(layout: Layout) -> list[dict[str, Any]]:
+def _trainings(layout: Layout) -> list[paper.Training]:
+    """The finished runs that are as long as the paper's, the newest first."""
     return [
-        {"name": run.name, "kind": run.kind, "settings": run.settings, "result": run.result}
+        paper.Training(run.name, float(run.result["seconds"]))
         for run in runs_in(layout.runs_folder)
+        if run.kind == CATEGORY_CNN and run.settings.get("epochs") == paper.EPOCHS and "seconds" in run.result
     ]

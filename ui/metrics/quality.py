@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 import streamlit as st
 
 from fashion16.collections.opened import Collection
+from fashion16.estimate import Figure
 from fashion16.evaluation import report as quality
+from fashion16.evaluation.figures import Evaluation
 from ui.metrics import mistakes, quality_charts, quality_tables
 from ui.metrics.quality_sections import draw, heading, standing
-from ui.metrics.quality_tables import Report
 from ui.shared import text
 
 
@@ -49,69 +48,65 @@ def show(collection: Collection) -> None:
     _photos(report)
 
 
-def _standing(collection: Collection, report: Report) -> None:
+def _standing(collection: Collection, report: Evaluation) -> None:
     """What was measured and when, and what is not today's any more."""
-    n = quality_tables.dig(report, "classification", "accuracy", "n")
-    split = text.plain(report.get("split", "test"))
-    st.caption(standing(report) + (f" · {n:,} pictures of the {split} split" if n else ""))
+    n = report.classification.accuracy.n
+    st.caption(f"{standing(report)} · {n:,} pictures of the {text.plain(report.split)} split")
     if stale := quality.freshness(collection, report):
         st.warning(" ".join(text.plain(sentence) for sentence in stale), icon=":material/history:")
 
 
-def _cards(report: Report) -> None:
+def _cards(report: Evaluation) -> None:
+    # the served index comes first
+    served = next((point.recall_at_20 for point in report.index if point.n_probes is None), None)
     cards = (
         (
             "Right guesses",
-            ("classification", "accuracy"),
+            report.classification.accuracy,
             "The share of pictures with a known label whose category is guessed right.",
         ),
         (
             "Same label in 20",
-            ("retrieval", "in_category", "precision_at_20"),
+            report.retrieval.in_category.precision_at_20,
             "Precision@20: the share of a search’s 20 results that carry the searched picture’s label.",
         ),
         (
             "In good order",
-            ("retrieval", "in_category", "map_at_20"),
+            report.retrieval.in_category.map_at_20,
             "mAP@20: as the card before, but what comes first counts more.",
         ),
         (
             "Copy found in 20",
-            ("instances", "in_category", "recall_at_20"),
+            report.instances.in_category.recall_at_20,
             "A picture is turned, cut and blurred a little: so often the search with this copy finds its original.",
         ),
         (
             "Index finds",
-            (),
+            served,
             "Recall@20: the share of the 20 nearest pictures by exact comparison that the hash index finds.",
         ),
     )
-    by_probes, _ = quality_tables.recall(report)
-    served = by_probes[by_probes["setting"] == quality_tables.AS_SERVED].to_dict("records")
     with st.grid(3, min_column_width=150, gap="small", key="quality_cards"):
-        for name, keys, words in cards:
-            figure = quality_tables.figure_of(quality_tables.dig(report, *keys)) if keys else (served or [{}])[0]
+        for name, figure, words in cards:
             if figure:
                 _card(name, figure, words)
-        error = quality_tables.dig(report, "classification", "calibration", "expected_error")
-        if isinstance(error, float):
-            st.metric(
-                "Off in its confidence", f"{error:.1%}", "calibration error", delta_color="off",
-                delta_arrow="off", border=True, height="stretch",
-                help="When it says 80 %, it should be right in 80 of 100 cases: by so much it is off on average.",
-            )  # fmt: skip
+        st.metric(
+            "Off in its confidence", f"{report.classification.calibration.expected_error:.1%}", "calibration error",
+            delta_color="off", delta_arrow="off", border=True, height="stretch",
+            help="When it says 80 %, it should be right in 80 of 100 cases: by so much it is off on average.",
+        )  # fmt: skip
 
 
-def _card(name: str, figure: Mapping[str, float], words: str) -> None:
-    interval = f"{100 * figure['low']:.1f}–{figure['high']:.1%} · n {figure['n']:,.0f}"
+def _card(name: str, figure: Figure, words: str) -> None:
+    interval = f"{100 * figure.low:.1f}–{figure.high:.1%} · n {figure.n:,}"
     st.metric(
-        name, f"{figure['value']:.1%}", interval, delta_color="off", delta_arrow="off", border=True,
+        name, f"{figure.value:.1%}", interval, delta_color="off", delta_arrow="off", border=True,
         height="stretch",
         help=f"{words} Below: where the true share lies in 95 of 100 such measurements, and how many were measured.",
     )  # fmt: skip
 
 
-def _retrieval(report: Report) -> None:
+def _retrieval(report: Evaluation) -> None:
     table = quality_tables.retrieval(report)
     if table.empty:
         return
@@ -123,7 +118,7 @@ def _retrieval(report: Report) -> None:
     )  # fmt: skip
 
 
-def _few_labels(report: Report) -> None:
+def _few_labels(report: Evaluation) -> None:
     table = quality_tables.few_labels(report)
     if table.empty:
         return
@@ -135,7 +130,7 @@ def _few_labels(report: Report) -> None:
     )  # fmt: skip
 
 
-def _speed(report: Report) -> None:
+def _speed(report: Evaluation) -> None:
     table = quality_tables.speed(report)
     if table.empty:
         return
@@ -148,7 +143,7 @@ def _speed(report: Report) -> None:
     )  # fmt: skip
 
 
-def _recall(report: Report) -> None:
+def _recall(report: Evaluation) -> None:
     by_probes, by_bits = quality_tables.recall(report)
     if by_probes.empty:
         return
@@ -170,28 +165,31 @@ def _recall(report: Report) -> None:
             )  # fmt: skip
 
 
-def _photos(report: Report) -> None:
-    photos = report.get("photos")
-    table = quality_tables.categories(quality_tables.dig(photos, "ten_classes"))
-    if table.empty:
+def _photos(report: Evaluation) -> None:
+    photos = report.photos
+    if photos is None or photos.ten_classes is None:
         return
+    table = quality_tables.categories(photos.ten_classes)
     heading("On people’s own photos", table, "photos", report)
     with st.grid(3, min_column_width=150, gap="small", key="photo_cards"):
-        for name, keys, words in (
+        for name, figure, words in (
             (
                 "Right guesses",
-                ("ten_classes", "accuracy"),
+                photos.ten_classes.accuracy,
                 "A classifier of its own for the ten classes of the public clothing data set’s photos.",
             ),
             (
                 "This classifier’s guesses",
-                ("counterparts", "accuracy"),
+                photos.counterparts.accuracy,
                 "This collection’s classifier on these photos, where its categories may mean the same garment.",
             ),
-            ("… or its second", ("counterparts", "accuracy_of_two_guesses"), "The first or the second guess is right."),
+            (
+                "… or its second",
+                photos.counterparts.accuracy_of_two_guesses,
+                "The first or the second guess is right.",
+            ),
         ):
-            if figure := quality_tables.figure_of(quality_tables.dig(photos, *keys)):
-                _card(name, figure, words)
+            _card(name, figure, words)
     draw(
         quality_charts.dots(table, "category", "measure"), "photo_dots", "Precision and recall by class of photos.",
         "Such photos are harder than a shop’s, and there are fewer of them: the intervals are wide.",

@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from fashion16.evaluation.figures import Evaluation
 from ui.metrics import quality_tables
-from ui.metrics.quality_tables import Report
 from ui.shared import csv
 from ui.shared import text as gallery
 
@@ -18,7 +18,7 @@ NO_BAR = {"displayModeBar": False}
 CLICKED = "clicked_chart"
 
 
-def heading(words: str, frame: pd.DataFrame, name: str, report: Report) -> None:
+def heading(words: str, frame: pd.DataFrame, name: str, report: Evaluation) -> None:
     """A section's heading, with when and of what its figures are, and the table to take away under a name."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"#### {words}", width="content")
@@ -26,7 +26,7 @@ def heading(words: str, frame: pd.DataFrame, name: str, report: Report) -> None:
     st.caption(standing(report))
 
 
-def standing(report: Report) -> str:
+def standing(report: Evaluation) -> str:
     """When the figures were measured and of what, as Markdown."""
     stamp = quality_tables.stamp(report)
     words = [stamp.pop("measured", ""), *(f"{name} {text}" for name, text in stamp.items())]
@@ -46,8 +46,8 @@ def ask(figure: go.Figure, key: str, alt: str, words: str) -> list[Any] | None:
         figure, key=key, config=NO_BAR, on_select=partial(note, key), selection_mode="points", alt=alt
     )  # fmt: skip
     st.caption(words)
-    points = quality_tables.dig(event, "selection", "points") if is_new(key) else None
-    found = quality_tables.dig(points[0], "customdata") if points else None
+    points = event["selection"]["points"] if is_new(key) else []
+    found = points[0].get("customdata") if points else None
     return list(found) if isinstance(found, list | tuple) else None
 
 

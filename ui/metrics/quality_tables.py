@@ -1,60 +1,44 @@
-"""An evaluation's figures as plain tables; a figure that the file lacks is a row or a table less."""
+"""An evaluation's figures as plain tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fashion16.estimate import Figure
+from fashion16.evaluation.figures import Classification, Evaluation, IndexRecall
 
-Report = Mapping[str, Any]
 PRECISION, RECALL = "precision", "recall"
 IN_CATEGORY, DIRECT = "in its category", "in everything"
-WAYS = {"in_category": IN_CATEGORY, "direct": DIRECT}
-MEASURES = {
-    ("retrieval", "precision_at_20"): "Same label in 20",
-    ("retrieval", "map_at_20"): "In good order (mAP)",
-    ("instances", "recall_at_1"): "Copy found first",
-    ("instances", "recall_at_20"): "Copy found in 20",
-}
 STEPS = {"prepare": "Prepare the photo", "encode": "Encode", "classify": "Classify", "search": "Search"}
 AS_SERVED = "as served"
 
 
-def stamp(report: Report) -> dict[str, str]:
+def stamp(report: Evaluation) -> dict[str, str]:
     """When the evaluation was made and of what: date, encoder, head, labels."""
     parts = {
-        "measured": _date(str(report.get("measured_at", ""))),
-        "encoder": str(report.get("encoder_digest", ""))[:8],
-        "classifier": str(report.get("head_digest", ""))[:8],
-        "labels": f"revision {report['label_revision']}" if "label_revision" in report else "",
+        "measured": _date(report.measured_at),
+        "encoder": report.encoder_digest[:8],
+        "classifier": (report.head_digest or "")[:8],
+        "labels": f"revision {report.label_revision}",
     }
     return {name: text for name, text in parts.items() if text}
 
 
-def stamped(frame: pd.DataFrame, report: Report) -> pd.DataFrame:
+def stamped(frame: pd.DataFrame, report: Evaluation) -> pd.DataFrame:
     """The table with what it was measured of in each row, so that it can stand alone."""
     return frame.assign(**stamp(report))
 
 
-def dig(report: object, *keys: str) -> Any:
-    """What lies under these keys; None where one of them is missing."""
-    for key in keys:
-        report = report.get(key) if isinstance(report, Mapping) else None
-    return report
-
-
-def confusion(classification: object, categories: Iterable[str]) -> pd.DataFrame:
-    """Counts, a row a label and a column a predicted category; empty where the file has none that fit."""
-    names = [str(name) for name in categories]
-    counts = dig(classification, "confusion")
-    if not isinstance(counts, list) or [len(row) for row in counts] != [len(names)] * len(names):
+def confusion(report: Evaluation) -> pd.DataFrame:
+    """Counts, a row a label and a column a predicted category; empty where they do not fit the categories."""
+    names, counts = report.categories, report.classification.confusion
+    if [len(row) for row in counts] != [len(names)] * len(names):
         return pd.DataFrame()
-    return pd.DataFrame(np.array(counts, np.int64), index=names, columns=names)
+    return pd.DataFrame(np.array(counts, np.int64).reshape(len(names), len(names)), index=names, columns=names)
 
 
 def mistakes(counts: pd.DataFrame) -> pd.DataFrame:
@@ -83,97 +67,83 @@ def most_confused(counts: pd.DataFrame, most: int) -> pd.DataFrame:
     return counts.iloc[kept, kept]
 
 
-def categories(classification: object) -> pd.DataFrame:
+def categories(classification: Classification) -> pd.DataFrame:
     """Precision and recall of each category: category, measure, value, low, high, n; the weakest category first."""
-    found = dig(classification, "categories")
     rows = [
-        {"category": str(name), "measure": measure, "f1": _number(dig(parts, "f1"))} | figure
-        for name, parts in (found.items() if isinstance(found, Mapping) else ())
-        for measure in (PRECISION, RECALL)
-        if (figure := figure_of(dig(parts, measure)))
+        {"category": name, "measure": measure, "f1": parts.f1} | vars(figure)
+        for name, parts in classification.categories.items()
+        for measure, figure in ((PRECISION, parts.precision), (RECALL, parts.recall))
+        if figure
     ]
     return _table(rows, "category", "measure", "f1").sort_values(
         ["f1", "category", "measure"], kind="stable", ignore_index=True
     )
 
 
-def calibration(classification: object) -> pd.DataFrame:
+def calibration(classification: Classification) -> pd.DataFrame:
     """How often answers of a confidence were right: confidence, value, low, high (Wilson), n."""
-    curve = dig(classification, "calibration", "curve")
-    rows = []
-    for point in curve if isinstance(curve, list) else ():
-        n, confidence, accuracy = (dig(point, key) for key in ("n", "confidence", "accuracy"))
-        if n:
-            rows.append({"confidence": confidence} | vars(Figure.share(round(accuracy * n), int(n))))
+    rows = [
+        {"confidence": point.confidence} | vars(Figure.share(round(point.accuracy * point.n), point.n))
+        for point in classification.calibration.curve
+        if point.n
+    ]
     return _table(rows, "confidence")
 
 
-def retrieval(report: object) -> pd.DataFrame:
+def retrieval(report: Evaluation) -> pd.DataFrame:
     """How good what is found is: measure, way, value, low, high, n."""
+    inside, directly = report.retrieval.in_category, report.retrieval.direct
+    copies_inside, copies_directly = report.instances.in_category, report.instances.direct
+    measures = {
+        "Same label in 20": (inside.precision_at_20, directly.precision_at_20),
+        "In good order (mAP)": (inside.map_at_20, directly.map_at_20),
+        "Copy found first": (copies_inside.recall_at_1, copies_directly.recall_at_1),
+        "Copy found in 20": (copies_inside.recall_at_20, copies_directly.recall_at_20),
+    }
     rows = [
-        {"measure": name, "way": WAYS[way]} | figure
-        for (group, key), name in MEASURES.items()
-        for way in WAYS
-        if (figure := figure_of(dig(report, group, way, key)))
+        {"measure": name, "way": way} | vars(figure)
+        for name, figures in measures.items()
+        for way, figure in zip((IN_CATEGORY, DIRECT), figures, strict=True)
     ]
     return _table(rows, "measure", "way")
 
 
-def recall(report: Report) -> tuple[pd.DataFrame, pd.DataFrame]:
+def recall(report: Evaluation) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Recall against exact search, by probes and by bits: setting, candidates, value, low, high, n."""
-    points = report.get("index")
-    rows: list[dict[str, Any]] = [
-        {"n_bits": dig(point, "n_bits"), "n_probes": dig(point, "n_probes"), "candidates": dig(point, "candidates")}
-        | figure
-        for point in (points if isinstance(points, list) else ())
-        if (figure := figure_of(dig(point, "recall_at_20")))
-    ]
-    bits = rows[0]["n_bits"] if rows else None  # the served index comes first
+    points = report.index
+
+    def row(setting: str, point: IndexRecall) -> dict[str, object]:
+        settings = {"n_bits": point.n_bits, "n_probes": point.n_probes, "candidates": point.candidates}
+        return {"setting": setting} | settings | vars(point.recall_at_20)
+
     by_probes = [
-        {"setting": AS_SERVED if row["n_probes"] is None else f"{row['n_probes']:,}"} | row
-        for row in rows
-        if row["n_bits"] == bits
+        row(AS_SERVED if point.n_probes is None else f"{point.n_probes:,}", point)
+        for point in points
+        if point.n_bits == points[0].n_bits  # the served index comes first
     ]
-    by_bits = [{"setting": f"{row['n_bits']:,}"} | row for row in rows if row["n_probes"] is None]
-    by_bits.sort(key=lambda row: row["n_bits"])
+    unlimited = sorted((point for point in points if point.n_probes is None), key=lambda point: point.n_bits)
+    by_bits = [row(f"{point.n_bits:,}", point) for point in unlimited]
     columns = ("setting", "n_bits", "n_probes", "candidates")
     return _table(by_probes, *columns), _table(by_bits, *columns)
 
 
-def few_labels(report: Report) -> pd.DataFrame:
+def few_labels(report: Evaluation) -> pd.DataFrame:
     """Accuracy of a head of few labelled pictures: per_category, value, low, high, n."""
-    points = report.get("few_labels")
-    rows = [
-        {"per_category": dig(point, "per_category")} | figure
-        for point in (points if isinstance(points, list) else ())
-        if (figure := figure_of(dig(point, "accuracy")))
-    ]
+    rows = [{"per_category": point.per_category} | vars(point.accuracy) for point in report.few_labels]
     return _table(rows, "per_category")
 
 
-def speed(report: Report) -> pd.DataFrame:
-    """Milliseconds of each step of a search: step, median_ms, p95_ms, n."""
-    rows = [
-        {"step": name, "median_ms": float(median), "p95_ms": _number(dig(report, "speed", step, "p95_ms"))}
-        | {"n": _number(dig(report, "speed", "n"))}
-        for step, name in STEPS.items()
-        if (median := _number(dig(report, "speed", step, "median_ms"))) is not None
-    ]
+def speed(report: Evaluation) -> pd.DataFrame:
+    """Milliseconds of each step of a search: step, median_ms, p95_ms, n; empty where an old version did not measure."""
+    taken = report.speed
+    rows = (
+        [{"step": name} | vars(getattr(taken, step)) | {"n": taken.n} for step, name in STEPS.items()] if taken else []
+    )
     return pd.DataFrame(rows, columns=["step", "median_ms", "p95_ms", "n"])
 
 
-def figure_of(value: object) -> dict[str, float]:
-    """A figure's value, low, high and n; empty where it is none."""
-    parts = {key: _number(dig(value, key)) for key in ("value", "low", "high", "n")}
-    return {} if parts["value"] is None else {key: np.nan if part is None else part for key, part in parts.items()}
-
-
-def _table(rows: list[dict[str, Any]], *columns: str) -> pd.DataFrame:
+def _table(rows: Sequence[dict[str, object]], *columns: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "value", "low", "high", "n"])
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _date(text: str) -> str:

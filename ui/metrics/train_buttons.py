@@ -10,7 +10,7 @@ import streamlit as st
 
 from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.opened import Collection
-from fashion16.training import category_training, encoder_training
+from fashion16.training import run_settings
 from fashion16.training.run_settings import CategorySettings, EncoderSettings
 from fashion16.training.runs import Run
 from ui.shared import access, messages
@@ -19,8 +19,8 @@ from ui.shared.jobs import begin, running, start_button
 CNN, ENCODER = "Category network", "Encoder"
 NEEDED = ("tensorflow", "keras")
 NO_WAY_ON = {
-    category_training.NAME: "It was begun with other settings or labels than the command has now.",
-    encoder_training.NAME: "Name the photos’ archive first: Train now, Encoder.",
+    run_settings.CATEGORY_CNN: "It was begun with other settings or labels than the command has now.",
+    run_settings.ENCODER: "Name the photos’ archive first: Train now, Encoder.",
 }
 
 
@@ -47,12 +47,12 @@ def go_on(run: Run, collection: Collection) -> list[str] | None:
         return None
     if settings.get("label_revision") != collection.catalogue.revision():
         return None
-    if run.kind == category_training.NAME:
+    if run.kind == run_settings.CATEGORY_CNN:
         same = asdict(CategorySettings(epochs=epochs, seed=seed)).items() <= settings.items()
         labels = sorted(collection.catalogue.label_counts())
         if same and settings.get("categories") == labels:
-            return ["train", "category-cnn", collection.name, "--epochs", str(epochs), "--seed", str(seed)]
-    elif run.kind == encoder_training.NAME and collection.name == DEFAULT_COLLECTION and (photos := _photos()):
+            return ["train", run_settings.CATEGORY_CNN, collection.name, "--epochs", str(epochs), "--seed", str(seed)]
+    elif run.kind == run_settings.ENCODER and collection.name == DEFAULT_COLLECTION and (photos := _photos()):
         chosen = {key: settings.get(key) for key in ("photo_passes", "learning_rate", "further")}
         chosen = {key: value for key, value in chosen.items() if value is not None}
         if asdict(EncoderSettings(epochs=epochs, seed=seed, **chosen)).items() <= settings.items():

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+from fashion16.estimate import Figure
 from fashion16.evaluation import paper
+from fashion16.evaluation.figures import Evaluation
+from fashion16.evaluation.reproduction import (
+    ByFeatures,
+    Features,
+    OverSeeds,
+    Reproduction,
+    Searched,
+    Searches,
+    SizePoint,
+    Timing,
+)
 from ui.metrics import map_charts, paper_charts, quality_charts, quality_tables
 from ui.metrics import paper as paper_page
 
@@ -22,8 +36,8 @@ def figure(value: float, n: int = 100) -> dict[str, float]:
     return {"value": value, "low": value - 0.01, "high": value + 0.01, "n": n}
 
 
-def report(**more: Any) -> dict[str, Any]:
-    """A small evaluation in the shape of the file."""
+def report(**more: Any) -> Evaluation:
+    """A small evaluation, from the shape of the file."""
     names = list("abc")
     found = {
         "measured_at": "2026-11-03T16:05:28+00:00",
@@ -40,17 +54,25 @@ def report(**more: Any) -> dict[str, Any]:
             "confusion": CONFUSION.to_numpy().tolist(),
             "calibration": {"expected_error": 0.05, "curve": [{"confidence": 0.9, "accuracy": 0.8, "n": 10}]},
         },
-        "retrieval": {"in_category": {"precision_at_20": figure(0.9)}, "direct": {"precision_at_20": figure(0.8)}},
-        "instances": {"in_category": {"recall_at_1": figure(0.7)}},
+        "retrieval": {
+            way: {"precision_at_20": figure(value), "map_at_20": figure(value)}
+            for way, value in (("in_category", 0.9), ("direct", 0.8))
+        },
+        "instances": {
+            way: {"recall_at_1": figure(0.7), "recall_at_20": figure(0.75)} for way in ("in_category", "direct")
+        },
         "index": [
             {"n_bits": 512, "n_probes": 1, "recall_at_20": figure(0.4), "candidates": 860.5},
             {"n_bits": 512, "n_probes": None, "recall_at_20": figure(0.99), "candidates": 5000.0},
             {"n_bits": 64, "n_probes": None, "recall_at_20": figure(0.7), "candidates": 5000.0},
         ],
         "few_labels": [{"per_category": 10, "accuracy": figure(0.8)}],
-        "speed": {"encode": {"median_ms": 12.0, "p95_ms": 15.0}, "search": {"median_ms": 2.0}, "n": 200},
+        "speed": {
+            step: {"median_ms": 2.0, "p95_ms": 3.0} for step in ("prepare", "encode", "classify", "search", "total")
+        }
+        | {"n": 200, "cores": 2, "machine": "x86_64"},
     }
-    return found | more
+    return msgspec.convert(found | more, Evaluation)
 
 
 def drawn(chart: go.Figure) -> dict[str, Any]:
@@ -79,10 +101,10 @@ def test_of_many_categories_those_with_the_most_mistakes_stay_in_their_order() -
 
 
 def test_a_confusion_matrix_that_does_not_fit_its_categories_is_left_out() -> None:
-    assert quality_tables.confusion(report()["classification"], list("abc")).equals(CONFUSION)
-    assert quality_tables.confusion(report()["classification"], list("ab")).empty
-    assert quality_tables.confusion({"confusion": [[1, 2], [3]]}, list("ab")).empty
-    assert quality_tables.confusion(None, []).empty
+    assert quality_tables.confusion(report()).equals(CONFUSION)
+    assert quality_tables.confusion(report(categories=list("ab"))).empty
+    ragged = replace(report().classification, confusion=[[1, 2], [3]])
+    assert quality_tables.confusion(replace(report(), categories=list("ab"), classification=ragged)).empty
 
 
 def test_every_cell_answers_a_click_with_its_row_and_column() -> None:
@@ -121,7 +143,7 @@ def test_foreign_names_are_shown_letter_for_letter() -> None:
 
 
 def test_the_weakest_category_comes_first_and_one_that_is_never_predicted_has_no_precision() -> None:
-    table = quality_tables.categories(report()["classification"])
+    table = quality_tables.categories(report().classification)
     assert table[["category", "measure"]].to_numpy().tolist() == [
         ["c", "recall"], ["b", "precision"], ["b", "recall"], ["a", "precision"], ["a", "recall"],
     ]  # fmt: skip
@@ -133,11 +155,11 @@ def test_the_weakest_category_comes_first_and_one_that_is_never_predicted_has_no
 
 
 def test_a_point_of_the_calibration_curve_has_wilsons_interval() -> None:
-    (point,) = quality_tables.calibration(report()["classification"]).to_dict("records")
+    (point,) = quality_tables.calibration(report().classification).to_dict("records")
     # 8 of 10, by Wilson's formula with z = 1.96
     assert point["value"] == 0.8
     assert (point["low"], point["high"]) == (pytest.approx(0.490, abs=1e-3), pytest.approx(0.943, abs=1e-3))
-    chart = drawn(quality_charts.calibration(quality_tables.calibration(report()["classification"])))
+    chart = drawn(quality_charts.calibration(quality_tables.calibration(report().classification)))
     assert chart["data"][1]["customdata"] == [[0]]
 
 
@@ -149,21 +171,25 @@ def test_recall_is_split_into_probes_of_the_served_index_and_bits_in_order() -> 
     assert chart["data"][0]["hovertext"][0].endswith("<br>860 pictures compared")
 
 
-def test_steps_that_were_not_timed_are_no_bars() -> None:
+def test_every_step_is_a_bar_and_without_times_there_is_none() -> None:
     table = quality_tables.speed(report())
-    assert table["step"].tolist() == ["Encode", "Search"]
+    assert table["step"].tolist() == ["Prepare the photo", "Encode", "Classify", "Search"]
     bars = drawn(quality_charts.speed(table))["data"][0]
-    assert bars["hovertext"] == ["Encode<br>half within 12.0 ms, 95 % within 15.0 ms", "Search<br>half within 2.0 ms"]
+    assert bars["hovertext"][1] == "Encode<br>half within 2.0 ms, 95 % within 3.0 ms"
+    assert quality_tables.speed(report(speed=None)).empty
 
 
-def test_an_old_or_an_odd_file_gives_empty_tables() -> None:
-    for odd in ({}, {"classification": 3, "index": "none", "few_labels": [None], "speed": [], "retrieval": None}):
-        for classified in (quality_tables.categories, quality_tables.calibration):
-            assert classified(odd.get("classification")).empty
-        for table in (quality_tables.retrieval, quality_tables.few_labels, quality_tables.speed):
-            assert table(odd).empty
-        assert all(table.empty for table in quality_tables.recall(odd))
-        assert quality_tables.stamp(odd) == {}
+def test_what_was_not_measured_gives_empty_tables() -> None:
+    nothing = report(index=[], few_labels=[])
+    assert quality_tables.few_labels(nothing).empty
+    assert all(table.empty for table in quality_tables.recall(nothing))
+
+
+def test_both_ways_of_searching_stand_beside_each_other() -> None:
+    table = quality_tables.retrieval(report()).set_index(["measure", "way"])["value"]
+    assert table["Same label in 20", quality_tables.IN_CATEGORY] == 0.9
+    assert table["Same label in 20", quality_tables.DIRECT] == 0.8
+    assert table["Copy found in 20", quality_tables.DIRECT] == 0.75
 
 
 def test_each_table_says_when_and_of_what_it_was_measured() -> None:
@@ -185,40 +211,43 @@ def test_where_there_is_no_figure_of_ours_the_chart_says_so_and_draws_none() -> 
     assert words.set_index("what").loc["Training, 20 epochs", "paper"] == "7,301 s"
 
 
+def size_point(items: int, precision: float) -> SizePoint:
+    spread = OverSeeds(precision, precision - 0.01, precision + 0.01, 2000, precision, precision)
+    return SizePoint(items, *astuple(spread), spread, spread, spread)
+
+
 def test_precision_by_size_has_only_the_sizes_that_are_known() -> None:
     chart = drawn(paper_charts.by_size(paper.sizes(), paper.our_sizes(None)))
     (line,) = chart["data"]
     assert line["hovertext"] == ["the paper, 50,000 pictures<br>88.41%", "the paper, 300,000 pictures<br>93.87%"]
-    ours = paper.our_sizes({"retrieval_by_size": [{"items": 70_000, "precision": 0.9, "low": 0.8, "high": 1.0}]})
+    ours = paper.our_sizes(Reproduction(retrieval_by_size=[size_point(70_000, 0.9)]))
     assert len(drawn(paper_charts.by_size(paper.sizes(), ours))["data"]) == 2
 
 
-def share(value: float) -> dict[str, float]:
-    return {"value": value, "low": value - 0.01, "high": value + 0.01, "n": 500}
+def share(value: float) -> Figure:
+    return Figure(value, value - 0.01, value + 0.01, 500)
 
 
-def searched(milliseconds: float, recall: float) -> dict[str, dict[str, float]]:
-    search, whole = share(milliseconds / 1000), share(milliseconds / 1000 + 0.005)
-    return {"search_seconds": search, "seconds": whole, "precision_at_20": share(0.9), "recall_at_20": share(recall)}
+def searched(milliseconds: float, recall: float) -> Searched:
+    search, whole = (
+        Timing(seconds, seconds - 0.01, seconds + 0.01, 500, seconds, seconds)
+        for seconds in (milliseconds / 1000, milliseconds / 1000 + 0.005)
+    )
+    return Searched(whole, search, share(0.9), share(recall), share(recall), 100.0)
 
 
-REPRODUCTION = {
-    "retrieval_by_size": [{"items": 60_000, "precision": 0.94, "low": 0.93, "high": 0.95}],
-    "searches": [
-        {
-            "items": items, "synthetic": items > 70_000,
-            "in_category": searched(0.5 * times, 0.99), "direct": searched(2 * times, 0.98),
-        }
+def of(name: str, accuracy: float) -> Features:
+    return Features(name, share(accuracy), share(accuracy), share(accuracy), 0.0, 1.5, 256)
+
+
+REPRODUCTION = Reproduction(
+    retrieval_by_size=[size_point(60_000, 0.94)],
+    searches=[
+        Searches(searched(0.5 * times, 0.99), searched(2 * times, 0.98), items, 4.0, items > 70_000)
         for items, times in ((70_000, 1), (325_820, 2))
     ],
-    "sift": {
-        "cnn": {"name": "Fashion-16's embedding", "accuracy": share(0.93)},
-        "methods": [
-            {"name": "Dense SIFT, enlarged, VLAD", "accuracy": share(0.92)},
-            {"name": "HOG, SVM", "accuracy": share(0.94)},
-        ],
-    },
-}  # fmt: skip
+    sift=ByFeatures(of("Fashion-16's embedding", 0.93), [of("Dense SIFT, enlarged, VLAD", 0.92), of("HOG, SVM", 0.94)]),
+)
 
 
 def test_searches_by_size_are_two_lines_in_milliseconds() -> None:
@@ -240,12 +269,10 @@ def test_features_are_bars_the_best_on_top_and_ours_told_by_its_colour() -> None
     assert bars["hovertext"][2] == "HOG, SVM<br>93.0% to 95.0%, 500 pictures"
 
 
-@pytest.mark.parametrize(
-    "odd", [None, {}, {"searches": 3, "sift": []}, {"searches": [{"items": 1}], "sift": {"methods": 1}}]
-)
-def test_of_a_reproduction_that_lacks_them_nothing_is_made_up(odd: object) -> None:
-    assert paper.searches(odd).empty  # type: ignore[arg-type]
-    assert paper.features(odd).empty  # type: ignore[arg-type]
+@pytest.mark.parametrize("nothing", [None, Reproduction(), Reproduction(sift=ByFeatures(missing="No OpenCV."))])
+def test_of_a_reproduction_that_lacks_them_nothing_is_made_up(nothing: Reproduction | None) -> None:
+    assert paper.searches(nothing).empty
+    assert paper.features(nothing).empty
 
 
 def test_a_size_beyond_the_collection_is_not_only_unmeasured() -> None:

@@ -134,9 +134,9 @@ def test_a_click_opens_exactly_the_pictures_of_its_cell(home: Workspace, monkeyp
 def test_mistakes_of_a_bin_are_those_that_the_curve_counts(home: Workspace) -> None:
     predicted = evaluate(home)
     hits = (predicted["label"] == predicted["predicted"]).to_numpy()
-    curve = metrics.calibration(predicted["confidence"].to_numpy(), hits)["curve"]
-    counted = [round(point["n"] * (1 - point["accuracy"])) for point in curve]
-    found = [len(mistakes.wrong_in_bin(predicted, point["confidence"])) for point in curve]
+    curve = metrics.calibration(predicted["confidence"].to_numpy(), hits).curve
+    counted = [round(point.n * (1 - point.accuracy)) for point in curve]
+    found = [len(mistakes.wrong_in_bin(predicted, point.confidence)) for point in curve]
     assert found == counted
     assert sum(found) == int((~hits).sum()) >= 3
 
@@ -157,7 +157,7 @@ def test_the_paper_stands_beside_us_with_what_was_measured_and_no_more(app: AppT
 
 def test_a_reproduction_fills_in_the_papers_page(app: AppTest, home: Workspace) -> None:
     (home.root / "docs").mkdir()
-    found = {"seconds_direct": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 100}}
+    found = {"seconds_direct": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 100, "median": 0.5, "p95": 0.6}}
     (home.root / "docs" / "reproduction.json").write_text(json.dumps(found))
     shown(app, "The paper")
     table = app.dataframe[0].value.set_index("what")

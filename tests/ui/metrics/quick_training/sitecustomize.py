@@ -18,7 +18,7 @@ if "category-cnn" in sys.orig_argv:
     from fashion16.training import category_training
     from fashion16.training.data import LabelledPictures
     from fashion16.training.fitting import Report
-    from fashion16.training.run_settings import CategorySettings
+    from fashion16.training.run_settings import CATEGORY_CNN, CategorySettings
     from fashion16.training.runs import Progress, Run
 
     SECONDS = 0.2  # an epoch
@@ -27,7 +27,7 @@ if "category-cnn" in sys.orig_argv:
         data: LabelledPictures, runs: Path, settings: CategorySettings, fresh: bool, report: Report
     ) -> Run:  # as train_category_cnn
         facts = {"categories": np.unique(data.labels).tolist(), "label_revision": data.revision}
-        run = Run.begin(runs, category_training.NAME, asdict(settings) | facts, fresh)
+        run = Run.begin(runs, CATEGORY_CNN, asdict(settings) | facts, fresh)
         with run.held():
             rows = run.history().to_dict("records")
             for epoch in range(len(rows), settings.epochs):
