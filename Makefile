@@ -97,12 +97,14 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.run
 	$(call install,-r requirements-dev.txt)
 	@touch $@
 
-# Debian's chromium when it is there or can be installed, else Playwright's own
+# Debian's Chromium, without a window where it is packaged so, when it is there or can be installed; else Playwright's own
+BROWSERS := chromium-headless-shell chromium chromium-browser google-chrome
+APT_BROWSER := { $$sudo apt-get install -y -qq --no-install-recommends chromium-headless-shell || \
+	$$sudo apt-get install -y -qq --no-install-recommends chromium; }
 browser: $(VENV)/.dev
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
-	{ [ "$$(id -u)" = 0 ] && apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } || \
-	{ sudo -n apt-get install -y -qq --no-install-recommends chromium; } 2>/dev/null || \
+	@for one in $(BROWSERS); do ! command -v $$one >/dev/null || exit 0; done; export DEBIAN_FRONTEND=noninteractive; \
+	{ [ "$$(id -u)" = 0 ] && apt-get update -qq && sudo= && $(APT_BROWSER); } || \
+	{ sudo="sudo -n" && $(APT_BROWSER); } 2>/dev/null || \
 	$(BIN)/python -m playwright install --with-deps chromium || $(BIN)/python -m playwright install chromium || \
 	{ echo "The tests need a browser, and none could be installed. Install Chromium by hand: sudo apt install chromium"; exit 1; }
 

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Playwright,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from tests.server import CHROMIUM_FLAGS, chromium
 
@@ -16,6 +27,16 @@ WAIT = 30_000  # milliseconds; a shared machine may be slow
 expect.set_options(timeout=WAIT)
 # Streamlit's own look for the server below the page's address when a link leads straight to a page
 DEEP_LINK_PROBES = tuple(f"/{page}/_stcore/" for page in ("Search", "Correct_labels", "Index_explorer", "Metrics"))
+# the state of the script and the places of all elements, the same for five frames
+SETTLED = """() => {
+    const app = document.querySelector("[data-testid=stApp]"), seen = window.seen ??= {places: "", frames: 0}
+    if (app?.dataset.testScriptState !== "notRunning") return void (seen.frames = 0)
+    const boxes = [...app.querySelectorAll("[data-testid]")].map(one => one.getBoundingClientRect())
+    const places = boxes.map(({x, y, width, height}) => [x, y, width, height].map(Math.round)).join(" ")
+    seen.frames = places === seen.places ? seen.frames + 1 : 0
+    seen.places = places
+    return seen.frames >= 5
+}"""
 BAD_WORDS = ("Traceback", "Error", "WARNING", "Warning", "deprecated")
 
 
@@ -32,19 +53,49 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     running.close()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    yield from watched(browser.new_page(viewport=DESKTOP))
+@pytest.fixture(scope="module")
+def new_page(browser: Browser) -> Callable[..., Page]:
+    """Opens a page on a desktop or a phone. Pages of a kind share what the browser keeps of the app's scripts."""
+
+    @cache
+    def context(on_phone: bool, scheme: str) -> BrowserContext:
+        return browser.new_context(viewport=PHONE if on_phone else DESKTOP, has_touch=on_phone, color_scheme=scheme)
+
+    return lambda on_phone=False, scheme="light": context(on_phone, scheme).new_page()
 
 
 @pytest.fixture
-def phone(browser: Browser) -> Iterator[Page]:
-    yield from watched(browser.new_page(viewport=PHONE, has_touch=True))
+def page(new_page: Callable[..., Page]) -> Iterator[Page]:
+    yield from watched(new_page())
+
+
+@pytest.fixture
+def phone(new_page: Callable[..., Page]) -> Iterator[Page]:
+    yield from watched(new_page(on_phone=True))
+
+
+@pytest.fixture
+def dark(new_page: Callable[..., Page]) -> Iterator[Page]:
+    yield from watched(new_page(scheme="dark"))
+
+
+@pytest.fixture
+def dark_phone(new_page: Callable[..., Page]) -> Iterator[Page]:
+    yield from watched(new_page(on_phone=True, scheme="dark"))
+
+
+def settled(page: Page) -> None:
+    """Wait until the script has run and nothing on the page has come, gone or moved for some frames.
+
+    A page that is being drawn loses clicks and keys.
+    """
+    page.wait_for_function(SETTLED)
 
 
 def results(page: Page, n: int = 20) -> None:
     """Wait for n results of a search."""
     expect(page.get_by_role("button", name="Search with this")).to_have_count(n)
+    settled(page)
 
 
 def unfold(page: Page, title: str) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from fashion16.catalogue.rows import EXCLUDED, Item
 from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.workspace import Workspace
 from fashion16.labels import issues
-from tests.browsing import DESKTOP, PHONE, WAIT, complaints_of, watched
+from tests.browsing import PHONE, WAIT, complaints_of, settled, watched
 from tests.server import Server
 
 NAME = DEFAULT_COLLECTION
@@ -46,6 +46,7 @@ def begin(page: Page, server: Server, who: str, query: str = "") -> None:
     name.press("Enter")
     page.get_by_role("radio", name="One by one").click()
     expect(page.get_by_text(PICTURE)).to_be_visible(timeout=WAIT)
+    settled(page)
 
 
 def current(page: Page) -> int:
@@ -60,8 +61,7 @@ def press(page: Page, key: str) -> int:
     before = current(page)
     page.keyboard.press(key)
     expect(page.get_by_text(re.compile(rf"Picture {before} ·"))).to_have_count(0)
-    # a page that is still being drawn may lose the next key
-    expect(page.locator("[data-test-script-state=notRunning]")).to_be_visible()
+    settled(page)
     return current(page)
 
 
@@ -153,11 +153,11 @@ def test_twelve_at_once_and_one_undo_for_all(page: Page, server: Server, home: W
 
 
 def test_two_people_are_offered_different_pictures_and_overwrite_nothing(
-    page: Page, browser: Browser, server: Server, home: Workspace
+    page: Page, new_page: Callable[..., Page], server: Server, home: Workspace
 ) -> None:
     begin(page, server, "eve")
     item_id = current(page)
-    watching = watched(browser.new_page(viewport=DESKTOP))
+    watching = watched(new_page())
     other = next(watching)
     begin(other, server, "fay")
     assert current(other) != item_id

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from fashion16.collections.workspace import Workspace
 from fashion16.labels import issues
 from fashion16.labels.selections import Selection, Selections
-from tests.browsing import DESKTOP, PHONE, WAIT, complaints_of, darkest_part, watched
+from tests.browsing import PHONE, WAIT, complaints_of, darkest_part
 from tests.evaluations import NAME, evaluate
 from tests.server import Server
 
@@ -54,9 +54,9 @@ def server(home: Workspace, predicted: pd.DataFrame, tmp_path_factory: pytest.Te
 
 
 @pytest.fixture
-def map_page(browser: Browser) -> Iterator[Page]:
+def map_page(new_page: Callable[..., Page]) -> Iterator[Page]:
     """A page on which a software graphics driver may remark upon its own speed, as it does where there is no card."""
-    page = browser.new_page(viewport=DESKTOP)
+    page = new_page()
     page.set_default_timeout(WAIT)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -67,16 +67,6 @@ def map_page(browser: Browser) -> Iterator[Page]:
     yield page
     page.close()
     assert errors == []
-
-
-@pytest.fixture
-def dark(browser: Browser) -> Iterator[Page]:
-    yield from watched(browser.new_page(viewport=DESKTOP, color_scheme="dark"))
-
-
-@pytest.fixture
-def dark_phone(browser: Browser) -> Iterator[Page]:
-    yield from watched(browser.new_page(viewport=PHONE, has_touch=True, color_scheme="dark"))
 
 
 def open_view(page: Page, server: Server, view: str, n_plots: int, query: str = "") -> None:
