@@ -176,24 +176,26 @@ def quick_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_once(tmp_path_factory, "encoder", link_encoder)
 
 
+def first_pictures(n: int, root: Path, everything: Workspace, encoder: Path) -> Workspace:
+    """A new workspace with the first n pictures of another one, their embeddings, a head and an index."""
+    (root / "models").mkdir(parents=True)
+    (root / "models" / "encoder").symlink_to(encoder)
+    digest = EncoderCard.read(REPOSITORY / "models" / "encoder" / "encoder.json").digest
+    made = Workspace(root)
+    with everything.collection().catalogue() as many, made.collection().catalogue() as few:
+        found = many.items(range(1, n + 1))
+        few.add(ImportedItem(int(i.position or 0), i.sha256, str(i.label), i.split, i.source) for i in found)
+    np.save(made.collection().pictures_file, everything.collection().pictures()[:n])
+    _, embeddings, side = stored_embeddings(everything.collection(), digest)
+    np.save(made.collection().embeddings_file(digest, side), embeddings[:n])
+    build_index(made.collection())
+    return made
+
+
 @pytest.fixture(scope="session")
 def small_template(workspace: Workspace, quick_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The root of a workspace with the first 400 pictures, their embeddings, a head and an index."""
-
-    def make(root: Path) -> None:
-        (root / "models").mkdir()
-        (root / "models" / "encoder").symlink_to(quick_encoder)
-        digest = EncoderCard.read(REPOSITORY / "models" / "encoder" / "encoder.json").digest
-        made = Workspace(root)
-        with workspace.collection().catalogue() as everything, made.collection().catalogue() as few:
-            found = everything.items(range(1, 401))
-            few.add(ImportedItem(int(i.position or 0), i.sha256, str(i.label), i.split, i.source) for i in found)
-        np.save(made.collection().pictures_file, workspace.collection().pictures()[:400])
-        _, embeddings, side = stored_embeddings(workspace.collection(), digest)
-        np.save(made.collection().embeddings_file(digest, side), embeddings[:400])
-        build_index(made.collection())
-
-    return made_once(tmp_path_factory, "small", make)
+    return made_once(tmp_path_factory, "small", lambda root: first_pictures(400, root, workspace, quick_encoder))
 
 
 @pytest.fixture

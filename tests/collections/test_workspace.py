@@ -41,7 +41,7 @@ from fashion16.search.index_file import IndexSettings, read_index, settings_in, 
 from fashion16.search.partition import Tuning
 from fashion16.search.references import References
 from fashion16.types import Floats, Pixels
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, first_pictures
 from tests.fakes import FakeEncoder
 
 NAME = DEFAULT_COLLECTION
@@ -421,29 +421,35 @@ def test_settings_that_cannot_be_leave_index_and_head_as_they_were(
     assert [file.read_bytes() for file in files] == before
 
 
-def test_items_without_an_embedding_are_left_out_of_the_index(small_workspace: Workspace) -> None:
-    small_workspace.collection(NAME).embeddings_file(digest_of(small_workspace), 64).unlink()
-    with small_workspace.collection(NAME).catalogue() as catalogue:
-        catalogue.add([ImportedItem(400, "0" * 64, "Bag", "train", "another shop")])
-    _, index = build_index(small_workspace.collection(NAME))
-    assert len(index) == 400
-    assert index.known([401]) == []
+@pytest.fixture
+def few_workspace(workspace: Workspace, quick_encoder: Path, tmp_path: Path) -> Workspace:
+    """A workspace of 60 pictures, for those of 400 take seconds to encode."""
+    return first_pictures(60, tmp_path / "few", workspace, quick_encoder)
+
+
+def test_items_without_an_embedding_are_left_out_of_the_index(few_workspace: Workspace) -> None:
+    few_workspace.collection(NAME).embeddings_file(digest_of(few_workspace), 64).unlink()
+    with few_workspace.collection(NAME).catalogue() as catalogue:
+        catalogue.add([ImportedItem(60, "0" * 64, "Bag", "train", "another shop")])
+    _, index = build_index(few_workspace.collection(NAME))
+    assert len(index) == 60
+    assert index.known([61]) == []
 
 
 @pytest.mark.parametrize(
     "damage", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:-1000])]
 )
 def test_without_embeddings_or_index_the_pictures_are_encoded_first(
-    small_workspace: Workspace, damage: Callable[[Path], object]
+    few_workspace: Workspace, damage: Callable[[Path], object]
 ) -> None:
-    embeddings = small_workspace.collection(NAME).embeddings_file(digest_of(small_workspace), 64)
+    embeddings = few_workspace.collection(NAME).embeddings_file(digest_of(few_workspace), 64)
     before = np.load(embeddings)
     embeddings.unlink()
-    damage(small_workspace.collection(NAME).index_file)
+    damage(few_workspace.collection(NAME).index_file)
     calls: list[tuple[int, int]] = []
-    _, index = build_index(small_workspace.collection(NAME), progress=lambda done, total: calls.append((done, total)))
-    assert len(index) == 400
-    assert calls[-1] == (400, 400)
+    _, index = build_index(few_workspace.collection(NAME), progress=lambda done, total: calls.append((done, total)))
+    assert len(index) == 60
+    assert calls[-1] == (60, 60)
     # the stored ones may be those of the index, in 16 bits
     assert (np.load(embeddings) * before).sum(axis=1).min() > 0.999
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sqlalchemy as sa
 
 from fashion16.collections.indexing import build_index
 from fashion16.collections.workspace import Workspace
@@ -18,6 +17,7 @@ from fashion16.search.head import Head
 from fashion16.search.index import CategoryIndex
 from fashion16.search.searcher import Searcher
 from fashion16.sources.clothing import ClothingArchive
+from tests.evaluations import publish_tests
 from tests.fakes import FakeEncoder, unit_vectors, write_clothing_archive
 
 
@@ -134,14 +134,6 @@ def test_more_labels_never_hurt_separable_categories() -> None:
     assert points[1].accuracy.value == 1.0 >= points[0].accuracy.value
 
 
-def publish_tests(workspace: Workspace) -> None:
-    """The small workspace has none of the published test pictures: take every fourth for one."""
-    engine = sa.create_engine(f"sqlite:///{workspace.collection('fashion-mnist').data_folder / 'catalogue.sqlite'}")
-    with engine.begin() as connection:
-        connection.execute(sa.text("UPDATE items SET split = 'test' WHERE id % 4 = 0"))
-    engine.dispose()
-
-
 def evaluate_with_tests(workspace: Workspace, archive: ClothingArchive | None = None) -> Evaluation:
     publish_tests(workspace)
     return evaluate(workspace.collection("fashion-mnist"), archive=archive)
@@ -171,8 +163,8 @@ def test_a_full_evaluation_is_written_and_a_quick_one_is_not(small_workspace: Wo
     full = evaluate(small_workspace.collection("fashion-mnist"))
     assert kept(small_workspace.collection("fashion-mnist")) == full
     assert full.classification.accuracy == quick.classification.accuracy
-    assert full.classification.accuracy.n == len(today.ids) // 4
-    assert np.sum(full.classification.confusion) == len(today.ids) // 4
+    assert full.classification.accuracy.n == len(today.ids) // 8
+    assert np.sum(full.classification.confusion) == len(today.ids) // 8
     assert {(point.n_bits, point.n_probes) for point in full.index} == {
         *((512, probes) for probes in (1, 4, 16, 64, 128, None)),
         *((n_bits, None) for n_bits in (64, 128, 256)),
@@ -184,7 +176,7 @@ def test_a_full_evaluation_is_written_and_a_quick_one_is_not(small_workspace: Wo
 
 def test_figures_of_photos_are_kept_while_they_hold(small_workspace: Workspace, tmp_path: Path) -> None:
     labels = ["Dress", "Pants", "Polo", "Skip"]
-    path = write_clothing_archive(tmp_path / "a.zip", {f"n{i}": labels[i % 4] for i in range(80)})
+    path = write_clothing_archive(tmp_path / "a.zip", {f"n{i}": labels[i % 4] for i in range(48)})
     with ClothingArchive(path) as archive:
         first = evaluate_with_tests(small_workspace, archive)
     assert first.photos is not None and first.photos.counterparts.accuracy.n > 0

@@ -29,7 +29,7 @@ from fashion16.errors import DataError, TrainingError
 from fashion16.estimate import Figure
 from fashion16.evaluation import paper
 from tests.conftest import REPOSITORY
-from tests.evaluation.test_evaluation import publish_tests
+from tests.evaluations import publish_tests
 
 FIGURE = {"value": 0.9, "low": 0.85, "high": 0.95, "n": 1234}
 SECONDS = {"value": 0.0021, "low": 0.002, "high": 0.0022, "n": 1000, "median": 0.002, "p95": 0.003}
@@ -89,7 +89,7 @@ ALL = {"classification_precision": 1, "precision_by_size": 1, "ask": 1, "wrong_c
 
 @pytest.fixture
 def published(small_workspace: Workspace) -> Workspace:
-    """The small workspace with 100 test pictures among its 400."""
+    """The small workspace with 50 test pictures among its 400."""
     publish_tests(small_workspace)
     return small_workspace
 
@@ -104,8 +104,8 @@ def test_a_quick_run_measures_everything_and_leaves_docs_alone(published: Worksp
     assert "**A quick run**" in page.read_text()
     assert not published.reproduction_file.exists() and not published.reproduction_page.exists()
     assert steps[0] == "opening the collection" and "searching 400 items" in steps
-    assert (report.items, report.test_pictures, report.quick) == (400, 100, True)
-    assert report.classification.all.n == 100
+    assert (report.items, report.test_pictures, report.quick) == (400, 50, True)
+    assert report.classification.all.n == 50
     assert [point.items for point in report.retrieval_by_size] == [100, 200]
     (searched,) = report.searches
     assert (searched.items, searched.synthetic) == (400, False)

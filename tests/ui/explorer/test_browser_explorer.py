@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from fashion16.explore import buckets
 from fashion16.search.index import CategoryIndex
 from fashion16.search.index_file import read_index, settings_in
 from fashion16.search.partition import Tuning
-from tests.browsing import PHONE, WAIT, complaints_of, darkest_part, settled
+from tests.browsing import PHONE, WAIT, darkest_part, settled
 from tests.server import Server
 from ui.explorer import bucket_charts
 
@@ -35,14 +34,6 @@ def home(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Work
     indexing.retune(opened, tunings={"Bag": Tuning(key_bits=4)})
     opened.close()
     return made
-
-
-@pytest.fixture(scope="module")
-def server(home: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    log = tmp_path_factory.mktemp("server") / "log"
-    with Server(home.root, log, FASHION16_MANAGE="1") as running:
-        yield running
-    assert complaints_of(log) == []
 
 
 def begin(page: Page, server: Server, query: str = "") -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from fashion16.collections.workspace import Workspace
 from fashion16.search.encoder import EncoderCard
 from fashion16.search.index_file import settings_in
 from fashion16.search.partition import Tuning
-from tests.browsing import PHONE, WAIT, complaints_of
+from tests.browsing import PHONE, WAIT
 from tests.server import Server
 
 NAME = DEFAULT_COLLECTION
@@ -49,11 +48,8 @@ def planted(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> t
 
 
 @pytest.fixture(scope="module")
-def server(planted: tuple[Workspace, set[int], int], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    log = tmp_path_factory.mktemp("server") / "log"
-    with Server(planted[0].root, log, FASHION16_MANAGE="1") as running:
-        yield running
-    assert complaints_of(log) == []
+def home(planted: tuple[Workspace, set[int], int]) -> Workspace:
+    return planted[0]
 
 
 def begin(page: Page, server: Server, query: str) -> None:

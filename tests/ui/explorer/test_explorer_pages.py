@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from fashion16 import settings
@@ -18,30 +15,11 @@ from fashion16.explore import buckets
 from fashion16.search.index import CategoryIndex
 from fashion16.search.index_file import read_index, settings_in
 from fashion16.search.partition import Partition, Tuning
-from tests.conftest import REPOSITORY
+from tests.ui.apps import fresh
 from ui.explorer import categories, what_if
 from ui.explorer.what_if import Settings
 
-ENTRY = REPOSITORY / "streamlit_app.py"
 NAME = DEFAULT_COLLECTION
-
-
-@pytest.fixture
-def home(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setenv(settings.HOME.variable, str(small_workspace.root))
-    monkeypatch.setenv(settings.MANAGE.variable, "1")
-    return small_workspace
-
-
-@pytest.fixture
-def app(home: Workspace) -> Iterator[AppTest]:
-    yield fresh()
-    st.cache_resource.clear()
-    st.cache_data.clear()
-
-
-def fresh() -> AppTest:
-    return AppTest.from_file(str(ENTRY), default_timeout=60)
 
 
 def index_of(home: Workspace) -> CategoryIndex:
@@ -58,7 +36,6 @@ def shown(app: AppTest, **where: str) -> AppTest:
     """The page at an address."""
     for name, value in where.items():
         app.query_params[name] = value
-    app.run()
     app.switch_page("pages/3_Index_explorer.py").run()
     assert not app.exception
     return app

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -26,9 +25,7 @@ from fashion16.search.encoder import EncoderCard
 from fashion16.search.index import SEED
 from fashion16.search.index_file import settings_in
 from fashion16.search.partition import Tuning
-from tests.conftest import REPOSITORY
 
-ENTRY = REPOSITORY / "streamlit_app.py"
 NAME = DEFAULT_COLLECTION
 QUERY = 1
 KEY_BITS = 3
@@ -46,12 +43,9 @@ def bucketed(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def home(bucketed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def home(bucketed: Path, tmp_path: Path) -> Workspace:
     """A copy of the test's own."""
-    root = shutil.copytree(bucketed, tmp_path / "home", symlinks=True)
-    monkeypatch.setenv(settings.HOME.variable, str(root))
-    monkeypatch.setenv(settings.MANAGE.variable, "1")
-    return Workspace(root)
+    return Workspace(shutil.copytree(bucketed, tmp_path / "home", symlinks=True))
 
 
 @pytest.fixture
@@ -61,18 +55,10 @@ def opened(home: Workspace) -> Iterator[Collection]:
     collection.close()
 
 
-@pytest.fixture
-def app(home: Workspace) -> Iterator[AppTest]:
-    yield AppTest.from_file(str(ENTRY), default_timeout=120)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-
-
 def shown(app: AppTest, view: str, **where: str) -> AppTest:
     app.query_params["view"] = view
     for name, value in where.items():
         app.query_params[name] = value
-    app.run()
     app.switch_page("pages/3_Index_explorer.py").run()
     assert not app.exception
     return app

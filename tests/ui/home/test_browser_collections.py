@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from fashion16 import settings
 from fashion16.catalogue.imports import ImportLog
 from fashion16.collections import manage
 from fashion16.collections.opened import Collection
 from fashion16.collections.workspace import Workspace
-from tests.browsing import PHONE, WAIT, complaints_of, results, stop_job, unfold
+from tests.browsing import PHONE, WAIT, results, stop_job, unfold
 from tests.pictures import photos
 from tests.server import Server
 
@@ -36,11 +37,8 @@ def home(workspace: Workspace, quick_encoder: Path, tmp_path_factory: pytest.Tem
 
 
 @pytest.fixture(scope="module")
-def server(home: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    log = tmp_path_factory.mktemp("server") / "log"
-    with Server(home.root, log, address=None, FASHION16_MANAGE="local") as running:
-        yield running
-    assert complaints_of(log) == []
+def server_options() -> dict[str, Any]:
+    return {"address": None, settings.MANAGE.variable: "local"}
 
 
 @pytest.fixture(scope="module")

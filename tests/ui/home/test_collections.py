@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
+import shutil
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -20,18 +19,16 @@ from fashion16.collections.indexing import build_index
 from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.packing import pack
 from fashion16.collections.workspace import Workspace
-from tests.conftest import REPOSITORY
 from tests.reading import as_read
 from ui.home import collections
 from ui.shared import access
 
-ENTRY = REPOSITORY / "streamlit_app.py"
 
-
-@pytest.fixture
-def home(small_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """A workspace with the first pictures of Fashion-MNIST, and a shop of two labels, one of them small."""
-    heap = tmp_path / "heap"
+@pytest.fixture(scope="module")
+def template(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of a workspace with the first pictures of Fashion-MNIST, and a shop of two labels, one of them small."""
+    made = Workspace(shutil.copytree(small_template, tmp_path_factory.mktemp("shelf") / "home", symlinks=True))
+    heap = tmp_path_factory.mktemp("heap")
     rng = np.random.default_rng(4)
     for label, n in {"Scarf": 12, "Glove": 3}.items():
         (heap / label).mkdir(parents=True)
@@ -40,17 +37,15 @@ def home(small_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyP
             Image.fromarray(pixels).resize((30, 30)).save(heap / label / f"{number}.png")
     Image.fromarray(rng.integers(0, 256, (30, 30, 3), dtype=np.uint8)).save(heap / "unknown.png")
     (heap / "Glove" / "torn.png").write_bytes(b"torn")
-    import_source(small_workspace.collection("shop"), Source(heap))
-    build_index(small_workspace.collection("shop"))
-    monkeypatch.setenv(settings.HOME.variable, str(small_workspace.root))
-    monkeypatch.setenv(settings.MANAGE.variable, "1")
-    return small_workspace
+    import_source(made.collection("shop"), Source(heap))
+    build_index(made.collection("shop"))
+    return made.root
 
 
 @pytest.fixture
-def app(home: Workspace) -> Iterator[AppTest]:
-    yield AppTest.from_file(str(ENTRY), default_timeout=60)
-    st.cache_resource.clear()
+def home(template: Path, tmp_path: Path) -> Workspace:
+    """Such a workspace of the test's own."""
+    return Workspace(shutil.copytree(template, tmp_path / "small", symlinks=True))
 
 
 def chosen(app: AppTest, name: str) -> AppTest:
@@ -193,7 +188,6 @@ def test_a_picture_s_number_is_forgotten_with_its_collection(home: Workspace, ap
     app.query_params["collection"] = "shop"
     app.query_params["source"] = "Collection"
     app.query_params["id"] = "3"
-    app.run()
     app.switch_page("pages/1_Search.py").run()
     assert not app.exception
     assert app.number_input(key="id").value == 3
@@ -208,7 +202,6 @@ def test_an_unlabelled_picture_is_called_so(home: Workspace, app: AppTest) -> No
     app.query_params["collection"] = "shop"
     app.query_params["source"] = "Collection"
     app.query_params["id"] = str(unlabelled)
-    app.run()
     app.switch_page("pages/1_Search.py").run()
     assert not app.exception
     assert any("labelled **unlabelled**" in element.value for element in app.markdown)

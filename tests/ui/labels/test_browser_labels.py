@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from fashion16.catalogue.rows import EXCLUDED, Item
 from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.workspace import Workspace
 from fashion16.labels import issues
-from tests.browsing import PHONE, WAIT, complaints_of, settled, watched
+from tests.browsing import PHONE, WAIT, settled, watched
 from tests.server import Server
 
 NAME = DEFAULT_COLLECTION
@@ -28,14 +28,6 @@ def home(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Work
     made = Workspace(root)
     issues.rank(made.collection(NAME))
     return made
-
-
-@pytest.fixture(scope="module")
-def server(home: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    log = tmp_path_factory.mktemp("server") / "log"
-    with Server(home.root, log, FASHION16_MANAGE="1") as running:
-        yield running
-    assert complaints_of(log) == []
 
 
 def begin(page: Page, server: Server, who: str, query: str = "") -> None:

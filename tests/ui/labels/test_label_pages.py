@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from fashion16 import settings
@@ -16,27 +13,12 @@ from fashion16.collections.workspace import Workspace
 from fashion16.labels import issues as suspicion
 from fashion16.labels.issues import LabelIssues
 from fashion16.labels.selections import Selections
-from tests.conftest import REPOSITORY
 from ui.labels import history, queue
 from ui.labels.queue import ANY, BY_ID, DECIDED, NEWEST, NO_LABEL, SUSPICION, UNDECIDED, Choice
 from ui.shared import access
 
-ENTRY = REPOSITORY / "streamlit_app.py"
 NAME = DEFAULT_COLLECTION
 ALL = Choice(ANY, ANY, ANY, UNDECIDED, SUSPICION, "", "", False)
-
-
-@pytest.fixture
-def home(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setenv(settings.HOME.variable, str(small_workspace.root))
-    monkeypatch.setenv(settings.MANAGE.variable, "1")
-    return small_workspace
-
-
-@pytest.fixture
-def app(home: Workspace) -> Iterator[AppTest]:
-    yield AppTest.from_file(str(ENTRY), default_timeout=60)
-    st.cache_resource.clear()
 
 
 @pytest.fixture
@@ -46,7 +28,6 @@ def issues(home: Workspace) -> LabelIssues:
 
 def shown(app: AppTest, view: str = "One by one") -> AppTest:
     app.query_params["view"] = view
-    app.run()
     app.switch_page("pages/2_Correct_labels.py").run()
     assert not app.exception
     return app

@@ -6,15 +6,16 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from fashion16 import jobs
+from fashion16 import jobs, settings
 from fashion16.collections.layout import DEFAULT_COLLECTION
 from fashion16.collections.workspace import Workspace
 from fashion16.training.runs import runs_in
-from tests.browsing import PHONE, WAIT, complaints_of, stop_job, watched
+from tests.browsing import PHONE, WAIT, stop_job, watched
 from tests.server import Server
 from tests.training_runs import FIRST, RESULT, SECOND, category_settings, own_runs, write_run
 
@@ -40,12 +41,9 @@ def home(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture(scope="module")
-def server(home: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    log = tmp_path_factory.mktemp("server") / "log"
+def server_options() -> dict[str, Any]:
     # jobs inherit the path: what the page does with a training needs only something that reports epochs
-    with Server(home.root, log, FASHION16_MANAGE="1", PYTHONPATH=str(QUICK_TRAINING)) as running:
-        yield running
-    assert complaints_of(log) == []
+    return {settings.MANAGE.variable: "1", "PYTHONPATH": str(QUICK_TRAINING)}
 
 
 def train(page: Page, epochs: int, seed: int) -> None:

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from fashion16.collections.workspace import Workspace
 from fashion16.labels import issues
 from fashion16.labels.selections import Selection, Selections
-from tests.browsing import PHONE, WAIT, complaints_of, darkest_part
+from tests.browsing import PHONE, WAIT, darkest_part
 from tests.evaluations import NAME, evaluate
 from tests.server import Server
 
@@ -32,25 +32,22 @@ OVERFLOW = """() => { const main = document.querySelector("[data-testid=stMain]"
 
 
 @pytest.fixture(scope="module")
-def home(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Four hundred pictures of Fashion-MNIST, ranked by suspicion."""
+def measured(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, pd.DataFrame]:
+    """Four hundred pictures of Fashion-MNIST, ranked by suspicion and evaluated; and what they were predicted to be."""
     root = shutil.copytree(small_template, tmp_path_factory.mktemp("quality") / "home", symlinks=True)
     made = Workspace(root)
     issues.rank(made.collection(NAME))
-    return made
+    return made, evaluate(made)
 
 
 @pytest.fixture(scope="module")
-def predicted(home: Workspace) -> pd.DataFrame:
-    return evaluate(home)
+def home(measured: tuple[Workspace, pd.DataFrame]) -> Workspace:
+    return measured[0]
 
 
 @pytest.fixture(scope="module")
-def server(home: Workspace, predicted: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    log = tmp_path_factory.mktemp("server") / "log"
-    with Server(home.root, log, FASHION16_MANAGE="1") as running:
-        yield running
-    assert complaints_of(log) == []
+def predicted(measured: tuple[Workspace, pd.DataFrame]) -> pd.DataFrame:
+    return measured[1]
 
 
 @pytest.fixture

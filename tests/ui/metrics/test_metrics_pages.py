@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,26 +18,16 @@ from fashion16.errors import BusyError
 from fashion16.files import locks
 from fashion16.training.run_settings import EncoderSettings
 from fashion16.training.runs import Progress, Run, runs_in
-from tests.conftest import REPOSITORY
 from tests.reading import as_read
 from tests.training_runs import ENCODER, FIRST, HISTORY, RESULT, SECOND, category_settings, own_runs, write_run
 from ui.metrics import train_buttons, training
 
-ENTRY = REPOSITORY / "streamlit_app.py"
 NAME = DEFAULT_COLLECTION
 
 
 @pytest.fixture
-def home(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setenv(settings.HOME.variable, str(small_workspace.root))
-    monkeypatch.setenv(settings.MANAGE.variable, "1")
+def home(small_workspace: Workspace) -> Workspace:
     return own_runs(small_workspace.root)
-
-
-@pytest.fixture
-def app(home: Workspace) -> Iterator[AppTest]:
-    yield AppTest.from_file(str(ENTRY), default_timeout=60)
-    st.cache_resource.clear()
 
 
 @pytest.fixture
@@ -57,7 +46,6 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 def shown(app: AppTest, **query: str | list[str]) -> AppTest:
     for key, value in query.items():
         app.query_params[key] = value
-    app.run()
     app.switch_page("pages/4_Metrics.py").run()
     assert not app.exception
     return app

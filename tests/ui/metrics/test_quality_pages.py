@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,26 +22,9 @@ from ui.metrics import map as map_page
 from ui.metrics import mistakes
 from ui.shared import selection
 
-ENTRY = REPOSITORY / "streamlit_app.py"
-
-
-@pytest.fixture
-def home(small_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setenv(settings.HOME.variable, str(small_workspace.root))
-    monkeypatch.setenv(settings.MANAGE.variable, "1")
-    return small_workspace
-
-
-@pytest.fixture
-def app(home: Workspace) -> Iterator[AppTest]:
-    yield AppTest.from_file(str(ENTRY), default_timeout=60)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-
 
 def shown(app: AppTest, view: str, **where: str) -> AppTest:
     app.query_params |= {"view": view} | where
-    app.run()
     app.switch_page("pages/4_Metrics.py").run()
     assert not app.exception
     return app

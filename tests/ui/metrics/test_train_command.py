@@ -17,7 +17,7 @@ from fashion16.evaluation import report
 from fashion16.files import locks
 from fashion16.jobs import JobState
 from fashion16.training.runs import Run, runs_in
-from tests.evaluation.test_evaluation import publish_tests
+from tests.evaluations import publish_tests
 
 NAME = "fashion-mnist"
 JOB = "training"
@@ -106,7 +106,7 @@ def test_a_training_is_watched_stopped_and_gone_on_with_to_its_end(home: Workspa
     history = run.history()
     assert history["epoch"].tolist() == list(range(epochs))
     assert history["seconds"].tolist()[: len(done)] == done["seconds"].tolist()  # they were not trained again
-    assert run.result["test_pictures"] == 100
+    assert run.result["test_pictures"] == 50
     assert run.name in ended.log
 
 
@@ -134,7 +134,7 @@ def test_each_step_of_an_evaluation_counts_to_its_end(measurable: Workspace) -> 
         progress=lambda *done: ends.update({steps[-1]: done}),
     )
     assert steps[0].lower() == "encoding the test pictures"
-    assert ends[steps[0]] == (100, 100)
+    assert ends[steps[0]] == (50, 50)
     assert all(done == total for done, total in ends.values())
 
 

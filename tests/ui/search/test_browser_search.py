@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,11 +18,13 @@ from tests.server import CHROMIUM_FLAGS, Server, chromium
 
 
 @pytest.fixture(scope="module")
-def server(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    log = tmp_path_factory.mktemp("server") / "log"
-    with Server(workspace.root, log) as running:
-        yield running
-    assert complaints_of(log) == []
+def home(workspace: Workspace) -> Workspace:
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def server_options() -> dict[str, Any]:
+    return {}
 
 
 def _photo(collection: Collection, item_id: int, path: Path, side: int = 400) -> Path:

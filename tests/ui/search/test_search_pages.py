@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from fashion16.collections.opened import Collection
 from fashion16.collections.workspace import Workspace
-from tests.conftest import REPOSITORY
-
-ENTRY = REPOSITORY / "streamlit_app.py"
+from tests.ui.apps import fresh
 
 
-@pytest.fixture
-def app(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
-    monkeypatch.setenv("FASHION16_HOME", str(workspace.root))
-    yield AppTest.from_file(str(ENTRY), default_timeout=60)
-    st.cache_resource.clear()
+@pytest.fixture(scope="module")
+def home(workspace: Workspace) -> Workspace:
+    return workspace
 
 
 def _search(app: AppTest) -> AppTest:
-    app.run()
     app.switch_page("pages/1_Search.py")
     return app.run()
 
@@ -192,7 +185,7 @@ def test_a_workspace_without_an_encoder_says_what_to_do(
 ) -> None:
     (tmp_path / "data").symlink_to(workspace.root / "data")
     monkeypatch.setenv("FASHION16_HOME", str(tmp_path))
-    app = AppTest.from_file(str(ENTRY), default_timeout=60).run()
+    app = fresh().run()
     assert not app.exception
     assert [error for error in app.error if "no encoder" in error.value]
 

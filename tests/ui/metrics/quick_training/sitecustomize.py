@@ -15,6 +15,7 @@ if "category-cnn" in sys.orig_argv:
     import numpy as np
     import pandas as pd
 
+    from fashion16.files.atomic import replacing
     from fashion16.training import category_training
     from fashion16.training.data import LabelledPictures
     from fashion16.training.fitting import Report
@@ -36,7 +37,8 @@ if "category-cnn" in sys.orig_argv:
                 figures = {"accuracy": 1 - loss / 2, "learning_rate": 1e-3, "loss": loss, "seconds": SECONDS}
                 figures |= {"val_accuracy": 1 - loss / 2, "val_loss": loss}
                 rows.append({"epoch": epoch, **figures})
-                pd.DataFrame(rows).to_csv(run.history_file, index=False)
+                with replacing(run.history_file) as partial:  # whoever stops it finds a whole file
+                    pd.DataFrame(rows).to_csv(partial, index=False)
                 run.note_progress(Progress(epoch, 1.0, settings.epochs, SECONDS * len(rows), figures))
                 report(epoch, 1.0, figures)
             run.finish(
