@@ -2,8 +2,9 @@
 # make test  sets everything up and runs every test
 PYTHON ?= python3
 PORT ?=
-# how many processes run the tests; tests/conftest.py says what each of them takes
-JOBS ?= 2
+# how many processes run the tests, each of them whole files: one more than two cores have work for, because a browser's
+# tests mostly wait
+JOBS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -31,10 +32,10 @@ app: $(VENV)/.run
 	FASHION16_MANAGE=$${FASHION16_MANAGE-local} $(BIN)/streamlit run streamlit_app.py $(if $(PORT),--server.port $(PORT))
 
 test: $(VENV)/.dev browser
-	$(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-all: $(VENV)/.dev browser
-	$(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder --all
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --all
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -1,6 +1,6 @@
 """What the tests share: workspaces that are made once per run, and the order of the files.
 
-`make test` runs two processes. Each of them takes whole files, in the order of FIRST, and they share the workspaces.
+`make test` runs several processes. Each of them takes whole files, in the order of FIRST; they share the workspaces.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import hypothesis
 import numpy as np
 import pytest
 from streamlit.components.v2 import manifest_scanner
-from xdist.scheduler import LoadScopeScheduling
 
 from fashion16 import settings
 from fashion16.catalogue.rows import ImportedItem
@@ -45,21 +44,26 @@ os.environ["COLUMNS"] = "120"  # of the terminal that commands print to
 
 
 # the longest files first: at the end of a run no process should wait for another's long file
-BROWSER = "test_browser"
 FIRST = (
-    BROWSER,
+    "test_browser_collections",
     "test_train_command",
-    "test_refitting",
-    "test_evaluation",
-    "test_packing",
+    "test_browser_metrics",
+    "test_browser_labels",
+    "test_browser_search",
     "test_workspace",
-    "test_collections",
-    "test_search_pages",
-    "test_follow_pages",
-    "test_explorer_pages",
-    "test_label_pages",
+    "test_browser_explorer",
+    "test_browser_quality",
+    "test_browser_follow",
     "test_encoder_training",
+    "test_search_pages",
+    "test_evaluation",
+    "test_follow_pages",
+    "test_reliability",
     "test_cli",
+    "test_packing",
+    "test_explorer_pages",
+    "test_experiments",
+    "test_refitting",
 )
 
 
@@ -67,27 +71,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="repeat kills ten times as often, as `make test-all` does")
 
 
-def group_of(file: Path) -> str:
-    """What one process runs in one go: a file, or all files of the browser, for its tests mostly wait."""
-    return BROWSER if file.stem.startswith(BROWSER) else file.stem
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {name: at for at, name in enumerate(FIRST)}
-    items.sort(key=lambda item: place.get(group_of(item.path), len(FIRST)))
-
-
-class Groups(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives processes whole groups. xdist's own groups are not seen by pytest 9.2."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = Path(nodeid.split("::", 1)[0])
-        return group_of(file) if group_of(file) == BROWSER else str(file)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups:
-    return Groups(config, log)
+    items.sort(key=lambda item: place.get(item.path.stem, len(FIRST)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -170,6 +170,7 @@ def test_embed_prints_where_the_embeddings_are(home: Workspace) -> None:
     digest = EncoderCard.read(home.encoder_folder / "encoder.json").digest
     path = home.collection(NAME).embeddings_file(digest, 64)
     path.unlink()
+    np.save(home.collection(NAME).pictures_file, home.collection(NAME).pictures()[:16].copy())
     assert path.name in succeed("embed", NAME).replace("\n", "")
     assert path.is_file()
 

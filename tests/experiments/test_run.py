@@ -205,7 +205,7 @@ def test_synthetic_items_are_searched_without_the_test_pictures(
 
     monkeypatch.setattr(reproduction, "SyntheticItems", watched)
     report = reproduce(published)
-    assert seen == [300, 10, 900]
+    assert seen == [350, 10, 900]
     real, synthetic = report.searches
     assert (real.items, real.synthetic) == (400, False)
     assert (synthetic.items, synthetic.synthetic) == (900, True)

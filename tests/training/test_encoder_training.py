@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from fashion16.training import vgg16
 from fashion16.training.data import LabelledPictures
 from fashion16.training.encoder_training import read_photos, train_encoder
 from fashion16.training.run_settings import EncoderSettings
+from fashion16.training.runs import runs_in
 from tests.fakes import write_clothing_archive
 
 QUICK = EncoderSettings(
@@ -33,10 +36,26 @@ QUICK = EncoderSettings(
 )
 
 
-@pytest.fixture(autouse=True)
-def _few_filters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vgg16, "BLOCKS", ((4, 1), (4, 1), (8, 1), (16, 3), (16, 3)))
-    monkeypatch.setattr(vgg16, "load_imagenet", lambda network, path: None)
+@pytest.fixture(scope="module", autouse=True)
+def few_filters() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vgg16, "BLOCKS", ((4, 1), (4, 1), (8, 1), (16, 3), (16, 3)))
+        patch.setattr(vgg16, "load_imagenet", lambda network, path: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def trained_once(few_filters: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with weights, and the run that they come from."""
+    folder = tmp_path_factory.mktemp("trained")
+    train_encoder(small(), photos(), folder / "runs", folder / "weights.h5", settings=QUICK)
+    return folder
+
+
+@pytest.fixture
+def trained(trained_once: Path, tmp_path: Path) -> Path:
+    """The same, to be trained further."""
+    return Path(shutil.copytree(trained_once, tmp_path / "trained"))
 
 
 def small(n: int = 96) -> LabelledPictures:
@@ -64,9 +83,9 @@ def splits(n: int) -> np.ndarray:  # type: ignore[type-arg]
     return np.where(np.arange(n) % 8 == 7, "test", np.where(np.arange(n) % 8 >= 5, "validation", "train"))
 
 
-def test_a_run_trains_both_kinds_and_leaves_weights_history_and_result(tmp_path: Path) -> None:
-    weights = tmp_path / "weights.h5"
-    run = train_encoder(small(), photos(), tmp_path / "runs", weights, settings=QUICK)
+def test_a_run_trains_both_kinds_and_leaves_weights_history_and_result(trained_once: Path) -> None:
+    weights = trained_once / "weights.h5"
+    (run,) = runs_in(trained_once / "runs")
     assert run.folder.name.endswith("-encoder")
     classes = ["Ankle boot", "Pants", "Polo", "Sandal", "Sneaker", "T-Shirt", "Top", "Undershirt"]
     assert run.settings["classes"] == classes
@@ -122,28 +141,27 @@ def test_a_stopped_run_goes_on_after_its_last_whole_epoch(tmp_path: Path) -> Non
     assert weights.is_file()
 
 
-def test_further_training_begins_with_the_weights_so_far(tmp_path: Path) -> None:
-    weights = tmp_path / "weights.h5"
-    train_encoder(small(), photos(), tmp_path / "runs", weights, settings=QUICK)
+def test_further_training_begins_with_the_weights_so_far(trained: Path) -> None:
+    weights = trained / "weights.h5"
     model = vgg16.classifier(vgg16.build(), 8)
     vgg16.read_weights(model, weights)
     before = model.get_weights()
     # with no step to speak of, what comes out is what went in
     still = replace(QUICK, epochs=1, learning_rate=1e-12, weight_decay=0.0, further=True)
-    run = train_encoder(small(), photos(), tmp_path / "runs", weights, settings=still)
+    run = train_encoder(small(), photos(), trained / "runs", weights, settings=still)
     vgg16.read_weights(model, weights)
     for was, now in zip(before, model.get_weights(), strict=True):
         np.testing.assert_allclose(now, was, atol=1e-6)
     assert run.settings["further"] is True
 
 
-def test_weights_that_got_no_better_are_left_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = tmp_path / "weights.h5"
-    first = train_encoder(small(), photos(), tmp_path / "runs", weights, settings=replace(QUICK, epochs=9))
+def test_weights_that_got_no_better_are_left_as_they_were(trained: Path) -> None:
+    weights = trained / "weights.h5"
+    (first,) = runs_in(trained / "runs")
     before = weights.read_bytes()
     # steps so long that the network is spoilt
     spoiling = replace(QUICK, epochs=1, learning_rate=5.0, further=True)
-    run = train_encoder(small(), photos(), tmp_path / "runs", weights, settings=spoiling)
+    run = train_encoder(small(), photos(), trained / "runs", weights, settings=spoiling)
     assert weights.read_bytes() == before
     assert run.result["best_epoch"] == 0
     for figure in ("validation_accuracy_small", "validation_accuracy_photos"):

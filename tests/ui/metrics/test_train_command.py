@@ -63,7 +63,7 @@ def only_run(home: Workspace) -> Run:
 
 
 def test_a_training_is_watched_stopped_and_gone_on_with_to_its_end(home: Workspace) -> None:
-    epochs = 12
+    epochs = 7
     start(home, "--epochs", str(epochs))
     wait(lambda: not state(home).running or state(home).step.startswith("Epoch 3 "))
     now = state(home)
