@@ -12,6 +12,7 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Error,
     Locator,
     Page,
     Playwright,
@@ -27,15 +28,15 @@ WAIT = 30_000  # milliseconds; a shared machine may be slow
 expect.set_options(timeout=WAIT)
 # Streamlit's own look for the server below the page's address when a link leads straight to a page
 DEEP_LINK_PROBES = tuple(f"/{page}/_stcore/" for page in ("Search", "Correct_labels", "Index_explorer", "Metrics"))
-# the state of the script and the places of all elements, the same for five frames
+# the state of the script and the places of all elements, the same for five looks
 SETTLED = """() => {
-    const app = document.querySelector("[data-testid=stApp]"), seen = window.seen ??= {places: "", frames: 0}
-    if (app?.dataset.testScriptState !== "notRunning") return void (seen.frames = 0)
+    const app = document.querySelector("[data-testid=stApp]"), seen = window.seen ??= {places: "", looks: 0}
+    if (app?.dataset.testScriptState !== "notRunning") return void (seen.looks = 0)
     const boxes = [...app.querySelectorAll("[data-testid]")].map(one => one.getBoundingClientRect())
     const places = boxes.map(({x, y, width, height}) => [x, y, width, height].map(Math.round)).join(" ")
-    seen.frames = places === seen.places ? seen.frames + 1 : 0
+    seen.looks = places === seen.places ? seen.looks + 1 : 0
     seen.places = places
-    return seen.frames >= 5
+    return seen.looks >= 5
 }"""
 BAD_WORDS = ("Traceback", "Error", "WARNING", "Warning", "deprecated")
 
@@ -54,42 +55,43 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def new_page(browser: Browser) -> Callable[..., Page]:
-    """Opens a page on a desktop or a phone. Pages of a kind share what the browser keeps of the app's scripts."""
+def context(browser: Browser) -> Callable[..., BrowserContext]:
+    """A browser's profile on a desktop or a phone, in the light or the dark."""
 
     @cache
-    def context(on_phone: bool, scheme: str) -> BrowserContext:
+    def opened(on_phone: bool = False, scheme: str = "light") -> BrowserContext:
         return browser.new_context(viewport=PHONE if on_phone else DESKTOP, has_touch=on_phone, color_scheme=scheme)
 
-    return lambda on_phone=False, scheme="light": context(on_phone, scheme).new_page()
+    return opened
+
+
+@pytest.fixture(scope="module")
+def tab(context: Callable[..., BrowserContext]) -> Callable[..., Page]:
+    """The profile's one tab for all tests of a file: it loads the app's scripts again in half the time."""
+    return cache(lambda on_phone=False, scheme="light": context(on_phone, scheme).new_page())
 
 
 @pytest.fixture
-def page(new_page: Callable[..., Page]) -> Iterator[Page]:
-    yield from watched(new_page())
+def page(tab: Callable[..., Page]) -> Iterator[Page]:
+    yield from watched(tab())
 
 
 @pytest.fixture
-def phone(new_page: Callable[..., Page]) -> Iterator[Page]:
-    yield from watched(new_page(on_phone=True))
+def phone(tab: Callable[..., Page]) -> Iterator[Page]:
+    yield from watched(tab(on_phone=True))
 
 
 @pytest.fixture
-def dark(new_page: Callable[..., Page]) -> Iterator[Page]:
-    yield from watched(new_page(scheme="dark"))
-
-
-@pytest.fixture
-def dark_phone(new_page: Callable[..., Page]) -> Iterator[Page]:
-    yield from watched(new_page(on_phone=True, scheme="dark"))
+def dark_phone(tab: Callable[..., Page]) -> Iterator[Page]:
+    yield from watched(tab(on_phone=True, scheme="dark"))
 
 
 def settled(page: Page) -> None:
-    """Wait until the script has run and nothing on the page has come, gone or moved for some frames.
+    """Wait until the script has run and nothing on the page has come, gone or moved for a quarter of a second.
 
     A page that is being drawn loses clicks and keys.
     """
-    page.wait_for_function(SETTLED)
+    page.wait_for_function(SETTLED, polling=50)  # milliseconds
 
 
 def results(page: Page, n: int = 20) -> None:
@@ -147,9 +149,14 @@ def watched(page: Page) -> Iterator[Page]:
         if request.failure != "net::ERR_ABORTED":
             complaints.append(f"{request.url}: {request.failure}")
 
-    page.on("console", on_console)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("requestfailed", on_failure)
+    def on_error(error: Error) -> None:
+        complaints.append(str(error))
+
+    listeners = {"console": on_console, "pageerror": on_error, "requestfailed": on_failure}
+    for event, listener in listeners.items():
+        page.on(event, listener)  # type: ignore[call-overload]
     yield page
-    page.close()
+    page.goto("about:blank")
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
     assert complaints == []

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from fashion16.catalogue.rows import EXCLUDED, Item
 from fashion16.collections.layout import DEFAULT_COLLECTION
@@ -145,11 +145,11 @@ def test_twelve_at_once_and_one_undo_for_all(page: Page, server: Server, home: W
 
 
 def test_two_people_are_offered_different_pictures_and_overwrite_nothing(
-    page: Page, new_page: Callable[..., Page], server: Server, home: Workspace
+    page: Page, context: Callable[..., BrowserContext], server: Server, home: Workspace
 ) -> None:
     begin(page, server, "eve")
     item_id = current(page)
-    watching = watched(new_page())
+    watching = watched(context().new_page())
     other = next(watching)
     begin(other, server, "fay")
     assert current(other) != item_id
@@ -166,6 +166,7 @@ def test_two_people_are_offered_different_pictures_and_overwrite_nothing(
     assert item(home, item_id).version == seen.version + 2
     with pytest.raises(StopIteration):
         next(watching)
+    other.close()
 
 
 def test_the_history_shows_who_did_what_and_takes_it_back(page: Page, server: Server, home: Workspace) -> None:

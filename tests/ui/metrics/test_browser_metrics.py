@@ -155,10 +155,8 @@ def test_other_pages_are_a_click_away_and_the_choice_stays(page: Page, server: S
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_stacks_the_charts_and_scrolls_one_way(
-    new_page: Callable[..., Page], server: Server, scheme: str
-) -> None:
-    for phone in watched(new_page(on_phone=True, scheme=scheme)):
+def test_a_phone_stacks_the_charts_and_scrolls_one_way(tab: Callable[..., Page], server: Server, scheme: str) -> None:
+    for phone in watched(tab(on_phone=True, scheme=scheme)):
         phone.goto(f"{server.url}/Metrics?runs={FIRST}")
         expect(phone.locator(".st-key-curve_accuracy .js-plotly-plot")).to_be_visible(timeout=WAIT)
         loss, accuracy = (phone.locator(f".st-key-curve_{name}").bounding_box() for name in ("loss", "accuracy"))
