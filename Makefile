@@ -2,8 +2,8 @@
 # make test  sets everything up and runs every test
 PYTHON ?= python3
 PORT ?=
-# how many processes run the tests, each of them whole files: one more than two cores have work for, because a browser's
-# tests mostly wait
+# how many processes run the tests, each of them whole files: one more than there are cores, because a
+# browser's tests often wait
 JOBS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -98,12 +98,12 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.run
 	$(call install,-r requirements-dev.txt)
 	@touch $@
 
-# Debian's Chromium, without a window where it is packaged so, when it is there or can be installed; else Playwright's own
-BROWSERS := chromium-headless-shell chromium chromium-browser google-chrome
+# the browser that the tests find; else Debian's Chromium, without a window where it is packaged so; else Playwright's own
 APT_BROWSER := { $$sudo apt-get install -y -qq --no-install-recommends chromium-headless-shell || \
 	$$sudo apt-get install -y -qq --no-install-recommends chromium; }
 browser: $(VENV)/.dev
-	@for one in $(BROWSERS); do ! command -v $$one >/dev/null || exit 0; done; export DEBIAN_FRONTEND=noninteractive; \
+	@export DEBIAN_FRONTEND=noninteractive; \
+	$(BIN)/python -c 'import sys; from tests.server import chromium; sys.exit(chromium() is None)' || \
 	{ [ "$$(id -u)" = 0 ] && apt-get update -qq && sudo= && $(APT_BROWSER); } || \
 	{ sudo="sudo -n" && $(APT_BROWSER); } 2>/dev/null || \
 	$(BIN)/python -m playwright install --with-deps chromium || $(BIN)/python -m playwright install chromium || \

@@ -82,6 +82,11 @@ def phone(tab: Callable[..., Page]) -> Iterator[Page]:
 
 
 @pytest.fixture
+def dark(tab: Callable[..., Page]) -> Iterator[Page]:
+    yield from watched(tab(scheme="dark"))
+
+
+@pytest.fixture
 def dark_phone(tab: Callable[..., Page]) -> Iterator[Page]:
     yield from watched(tab(on_phone=True, scheme="dark"))
 

@@ -25,7 +25,6 @@ from fashion16.collections.importing import import_fashion_mnist
 from fashion16.collections.indexing import build_index
 from fashion16.collections.opened import Collection
 from fashion16.collections.workspace import Workspace
-from fashion16.search.encoder import EncoderCard
 from fashion16.sources.fashion_mnist import find_fashion_mnist
 from tests.pictures import link_encoder
 
@@ -62,7 +61,6 @@ FIRST = (
     "test_cli",
     "test_packing",
     "test_explorer_pages",
-    "test_experiments",
     "test_refitting",
 )
 
@@ -166,8 +164,8 @@ def first_pictures(n: int, root: Path, everything: Workspace, encoder: Path) -> 
     """A new workspace with the first n pictures of another one, their embeddings, a head and an index."""
     (root / "models").mkdir(parents=True)
     (root / "models" / "encoder").symlink_to(encoder)
-    digest = EncoderCard.read(REPOSITORY / "models" / "encoder" / "encoder.json").digest
     made = Workspace(root)
+    digest = made.collection().card.digest
     with everything.collection().catalogue() as many, made.collection().catalogue() as few:
         found = many.items(range(1, n + 1))
         few.add(ImportedItem(int(i.position or 0), i.sha256, str(i.label), i.split, i.source) for i in found)

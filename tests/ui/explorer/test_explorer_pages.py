@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -15,7 +17,7 @@ from fashion16.explore import buckets
 from fashion16.search.index import CategoryIndex
 from fashion16.search.index_file import read_index, settings_in
 from fashion16.search.partition import Partition, Tuning
-from tests.ui.apps import fresh
+from tests.ui.apps import at, fresh
 from ui.explorer import categories, what_if
 from ui.explorer.what_if import Settings
 
@@ -32,13 +34,7 @@ def tune(home: Workspace, category: str, key_bits: int) -> None:
     opened.close()
 
 
-def shown(app: AppTest, **where: str) -> AppTest:
-    """The page at an address."""
-    for name, value in where.items():
-        app.query_params[name] = value
-    app.switch_page("pages/3_Index_explorer.py").run()
-    assert not app.exception
-    return app
+shown = partial(at, "3_Index_explorer.py")
 
 
 def cards(app: AppTest) -> dict[str, str]:

@@ -6,6 +6,7 @@ import io
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from fashion16.search.encoder import EncoderCard
 from fashion16.search.index import SEED
 from fashion16.search.index_file import settings_in
 from fashion16.search.partition import Tuning
+from tests.ui.apps import at
 
 NAME = DEFAULT_COLLECTION
 QUERY = 1
@@ -55,13 +57,7 @@ def opened(home: Workspace) -> Iterator[Collection]:
     collection.close()
 
 
-def shown(app: AppTest, view: str, **where: str) -> AppTest:
-    app.query_params["view"] = view
-    for name, value in where.items():
-        app.query_params[name] = value
-    app.switch_page("pages/3_Index_explorer.py").run()
-    assert not app.exception
-    return app
+shown = partial(at, "3_Index_explorer.py")
 
 
 def words(app: AppTest) -> str:

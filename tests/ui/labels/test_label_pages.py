@@ -13,6 +13,7 @@ from fashion16.collections.workspace import Workspace
 from fashion16.labels import issues as suspicion
 from fashion16.labels.issues import LabelIssues
 from fashion16.labels.selections import Selections
+from tests.ui.apps import at
 from ui.labels import history, queue
 from ui.labels.queue import ANY, BY_ID, DECIDED, NEWEST, NO_LABEL, SUSPICION, UNDECIDED, Choice
 from ui.shared import access
@@ -27,10 +28,7 @@ def issues(home: Workspace) -> LabelIssues:
 
 
 def shown(app: AppTest, view: str = "One by one") -> AppTest:
-    app.query_params["view"] = view
-    app.switch_page("pages/2_Correct_labels.py").run()
-    assert not app.exception
-    return app
+    return at("2_Correct_labels.py", app, view)
 
 
 def picture(app: AppTest) -> int:

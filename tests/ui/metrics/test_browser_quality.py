@@ -180,11 +180,14 @@ def test_every_view_fits_a_phone_in_the_dark(dark_phone: Page, server: Server, v
     assert dark_phone.evaluate(OVERFLOW) == 0
     widths = dark_phone.locator(PLOT).evaluate_all("plots => plots.map(plot => plot.getBoundingClientRect().width)")
     assert max(widths) <= PHONE["width"]
-    if view == "Quality":
-        chart = dark_phone.locator(f".st-key-confusion_Counts {PLOT}")
-        # names stand on the page's dark ground, numbers on cells that are light on both themes
-        for text, is_light in (
-            (chart.locator(".xtick text").first, True),
-            (chart.locator(".scatterlayer text").first, False),
-        ):
-            assert (darkest_part(text) > 150) == is_light
+
+
+def test_text_on_the_charts_is_light_in_the_dark(dark: Page, server: Server) -> None:
+    open_view(dark, server, "Quality", 8)
+    chart = dark.locator(f".st-key-confusion_Counts {PLOT}")
+    # names stand on the page's dark ground, numbers on cells that are light on both themes
+    for text, is_light in (
+        (chart.locator(".xtick text").first, True),
+        (chart.locator(".scatterlayer text").first, False),
+    ):
+        assert (darkest_part(text) > 150) == is_light

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +21,7 @@ from fashion16.training.run_settings import EncoderSettings
 from fashion16.training.runs import Progress, Run, runs_in
 from tests.reading import as_read
 from tests.training_runs import ENCODER, FIRST, HISTORY, RESULT, SECOND, category_settings, own_runs, write_run
+from tests.ui.apps import at
 from ui.metrics import train_buttons, training
 
 NAME = DEFAULT_COLLECTION
@@ -43,12 +45,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return found
 
 
-def shown(app: AppTest, **query: str | list[str]) -> AppTest:
-    for key, value in query.items():
-        app.query_params[key] = value
-    app.switch_page("pages/4_Metrics.py").run()
-    assert not app.exception
-    return app
+shown = partial(at, "4_Metrics.py")
 
 
 def texts(app: AppTest) -> str:

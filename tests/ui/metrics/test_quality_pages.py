@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,12 @@ from fashion16.explore.map import T_SNE, CollectionMap
 from fashion16.labels import issues
 from tests.conftest import REPOSITORY
 from tests.evaluations import NAME, evaluate
+from tests.ui.apps import at
 from ui.metrics import map as map_page
 from ui.metrics import mistakes
 from ui.shared import selection
 
-
-def shown(app: AppTest, view: str, **where: str) -> AppTest:
-    app.query_params |= {"view": view} | where
-    app.switch_page("pages/4_Metrics.py").run()
-    assert not app.exception
-    return app
+shown = partial(at, "4_Metrics.py")
 
 
 def words(app: AppTest) -> str:

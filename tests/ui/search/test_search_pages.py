@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from fashion16 import settings
 from fashion16.collections.opened import Collection
 from fashion16.collections.workspace import Workspace
 from tests.ui.apps import fresh
@@ -18,6 +19,13 @@ from tests.ui.apps import fresh
 @pytest.fixture(scope="module")
 def home(workspace: Workspace) -> Workspace:
     return workspace
+
+
+@pytest.fixture
+def app(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The app for a visitor, who searches and manages nothing."""
+    monkeypatch.delenv(settings.MANAGE.variable)
+    return app
 
 
 def _search(app: AppTest) -> AppTest:
