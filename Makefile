@@ -31,6 +31,9 @@ app: $(VENV)/.run
 		{ echo "Port $(PORT) is taken. Choose another one, or none to let the app choose: make app"; exit 1; }
 	FASHION16_MANAGE=$${FASHION16_MANAGE-local} $(BIN)/streamlit run streamlit_app.py $(if $(PORT),--server.port $(PORT))
 
+# Python keeps what it compiles, also where the environment forbids it: the tests start the program dozens of times.
+test test-all: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(VENV)/.dev browser
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 

@@ -48,10 +48,10 @@ class RandomHyperplanes:
         d = len(mean)
         rng = np.random.default_rng(seed)
         blocks = []
-        for start in range(0, n_bits, d):
-            with threadpool_limits(1, "blas"):  # threads that wait for each other took seconds on a busy machine
+        with threadpool_limits(1, "blas"):  # threads that wait for each other took seconds on a busy machine
+            for start in range(0, n_bits, d):
                 basis, _ = np.linalg.qr(rng.standard_normal((d, d)))
-            blocks.append(basis[:, : min(d, n_bits - start)])
+                blocks.append(basis[:, : min(d, n_bits - start)])
         planes = np.concatenate(blocks, axis=1)
         return cls(planes.astype(np.float32), np.asarray(mean, np.float32))
 

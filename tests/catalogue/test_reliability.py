@@ -31,7 +31,8 @@ from tests.conftest import REPOSITORY
 url = test_postgresql.url  # a real server
 
 KILLS, KILLS_OF_CLIENTS = 200, 40  # with --all; else a tenth
-N, PROCESSES = 200, 8
+ITEMS_OF_RIVALS = 500  # likewise
+PROCESSES = 8
 
 # Imports its modules once, then forks a process for each line of its input, which corrects as fast as it can with that
 # number as its seed. A line of output for each process's number, for what each transaction wrote, and for the end.
@@ -228,18 +229,19 @@ def test_after_kills_of_its_clients_a_server_has_every_acknowledged_correction(
 @pytest.mark.parametrize("first_look", [True, False], ids=["seen before", "seen just now"])
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_eight_processes_correct_the_same_items_and_each_conflict_is_told(
-    tmp_path: Path, request: pytest.FixtureRequest, database: str, first_look: bool
+    tmp_path: Path, request: pytest.FixtureRequest, database: str, first_look: bool, repeated: Callable[[int], int]
 ) -> None:
+    n_items = repeated(ITEMS_OF_RIVALS)
     where = (
         [f"sqlite:///{tmp_path / 'catalogue.sqlite'}", None]
         if database == "sqlite"
         else [request.getfixturevalue("url"), f"rivals {first_look}"]
     )
     with Catalogue(str(where[0]), where[1]) as catalogue:
-        catalogue.add(ImportedItem(n, f"{n:064x}", "Coat", "train", "shop") for n in range(N))
+        catalogue.add(ImportedItem(n, f"{n:064x}", "Coat", "train", "shop") for n in range(n_items))
         witness = Witness(catalogue)
         done = subprocess.run(
-            [sys.executable, "-c", RIVALS, json.dumps([where, first_look, N, PROCESSES])],
+            [sys.executable, "-c", RIVALS, json.dumps([where, first_look, n_items, PROCESSES])],
             cwd=REPOSITORY,
             capture_output=True,
             text=True,
@@ -247,15 +249,15 @@ def test_eight_processes_correct_the_same_items_and_each_conflict_is_told(
         )
         assert (done.returncode, done.stderr) == (0, "")
         attempts = [json.loads(line) for line in done.stdout.splitlines()]
-        assert len(attempts) == N * PROCESSES
+        assert len(attempts) == n_items * PROCESSES
         won = Counter((item_id, who) for item_id, who, won, *_ in attempts if won)
         told = [(item_id, who, by, label) for item_id, who, won, by, label in attempts if not won]
-        assert won.total() + len(told) == N * PROCESSES
+        assert won.total() + len(told) == n_items * PROCESSES
         # no update is lost: each that was won is in the history, once, and there is nothing else
         rows = witness.look()
         assert Counter((row.item_id, row.who) for row in rows) == won
         if first_look:  # all had seen version 0, so one of them wins
-            assert Counter(item_id for item_id, _ in won) == dict.fromkeys(range(1, N + 1), 1)
+            assert Counter(item_id for item_id, _ in won) == dict.fromkeys(range(1, n_items + 1), 1)
         assert len(told) > 0
         # and who lost is told who won, and with what
         labels = {(row.item_id, row.who): row.new_label for row in rows}

@@ -11,6 +11,7 @@ from fashion16.collections.indexing import build_index
 from fashion16.collections.workspace import Workspace
 from fashion16.estimate import Figure
 from fashion16.evaluation import metrics
+from fashion16.evaluation import report as reports
 from fashion16.evaluation.figures import CategoryFigures, Evaluation
 from fashion16.evaluation.report import evaluate, kept
 from fashion16.search.head import Head
@@ -134,11 +135,20 @@ def test_more_labels_never_hurt_separable_categories() -> None:
     assert points[1].accuracy.value == 1.0 >= points[0].accuracy.value
 
 
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each figure is measured on some twenty pictures; the steps are the same."""
+    sizes = {"test": 100_000, "retrieval": 20, "instances": 20, "recall": 20, "speed": 5}
+    monkeypatch.setattr(reports, "FULL", sizes)
+    monkeypatch.setattr(reports, "QUICK", sizes)
+
+
 def evaluate_with_tests(workspace: Workspace, archive: ClothingArchive | None = None) -> Evaluation:
     publish_tests(workspace)
     return evaluate(workspace.collection("fashion-mnist"), archive=archive)
 
 
+@pytest.mark.usefixtures("few")
 def test_a_full_evaluation_is_written_and_a_quick_one_is_not(small_workspace: Workspace) -> None:
     file = small_workspace.collection("fashion-mnist").evaluation_file
     with small_workspace.collection("fashion-mnist").catalogue() as catalogue:
@@ -174,6 +184,7 @@ def test_a_full_evaluation_is_written_and_a_quick_one_is_not(small_workspace: Wo
     assert full.label_revision == 0
 
 
+@pytest.mark.usefixtures("few")
 def test_figures_of_photos_are_kept_while_they_hold(small_workspace: Workspace, tmp_path: Path) -> None:
     labels = ["Dress", "Pants", "Polo", "Skip"]
     path = write_clothing_archive(tmp_path / "a.zip", {f"n{i}": labels[i % 4] for i in range(48)})

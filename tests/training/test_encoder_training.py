@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import keras
 import numpy as np
 import pytest
 
@@ -22,6 +23,7 @@ from fashion16.training.data import LabelledPictures
 from fashion16.training.encoder_training import read_photos, train_encoder
 from fashion16.training.run_settings import EncoderSettings
 from fashion16.training.runs import runs_in
+from fashion16.types import Floats
 from tests.fakes import write_clothing_archive
 
 QUICK = EncoderSettings(
@@ -36,26 +38,39 @@ QUICK = EncoderSettings(
 )
 
 
+def filters(network: keras.Model) -> list[Floats]:
+    """The first filters of the first two blocks."""
+    return [network.get_layer(f"block{block}_conv1").get_weights()[0] for block in (1, 2)]
+
+
 @pytest.fixture(scope="module", autouse=True)
-def few_filters() -> Iterator[None]:
+def initial() -> Iterator[list[list[Floats]]]:
+    """The filters that each training begins with, in place of those from ImageNet."""
+    begun: list[list[Floats]] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vgg16, "BLOCKS", ((4, 1), (4, 1), (8, 1), (16, 3), (16, 3)))
-        patch.setattr(vgg16, "load_imagenet", lambda network, path: None)
-        yield
+        patch.setattr(vgg16, "load_imagenet", lambda network, path: begun.append(filters(network)))
+        yield begun
+
+
+@dataclass(frozen=True)
+class Trained:
+    folder: Path
+    """With weights, and the run that they come from."""
+    initial: list[Floats]
 
 
 @pytest.fixture(scope="module")
-def trained_once(few_filters: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with weights, and the run that they come from."""
-    folder = tmp_path_factory.mktemp("trained")
+def trained_once(initial: list[list[Floats]], tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder, before = tmp_path_factory.mktemp("trained"), len(initial)
     train_encoder(small(), photos(), folder / "runs", folder / "weights.h5", settings=QUICK)
-    return folder
+    return Trained(folder, initial[before])
 
 
 @pytest.fixture
-def trained(trained_once: Path, tmp_path: Path) -> Path:
-    """The same, to be trained further."""
-    return Path(shutil.copytree(trained_once, tmp_path / "trained"))
+def trained(trained_once: Trained, tmp_path: Path) -> Path:
+    """A copy of the folder, to be trained further."""
+    return Path(shutil.copytree(trained_once.folder, tmp_path / "trained"))
 
 
 def small(n: int = 96) -> LabelledPictures:
@@ -83,9 +98,9 @@ def splits(n: int) -> np.ndarray:  # type: ignore[type-arg]
     return np.where(np.arange(n) % 8 == 7, "test", np.where(np.arange(n) % 8 >= 5, "validation", "train"))
 
 
-def test_a_run_trains_both_kinds_and_leaves_weights_history_and_result(trained_once: Path) -> None:
-    weights = trained_once / "weights.h5"
-    (run,) = runs_in(trained_once / "runs")
+def test_a_run_trains_both_kinds_and_leaves_weights_history_and_result(trained_once: Trained) -> None:
+    weights = trained_once.folder / "weights.h5"
+    (run,) = runs_in(trained_once.folder / "runs")
     assert run.folder.name.endswith("-encoder")
     classes = ["Ankle boot", "Pants", "Polo", "Sandal", "Sneaker", "T-Shirt", "Top", "Undershirt"]
     assert run.settings["classes"] == classes
@@ -168,22 +183,12 @@ def test_weights_that_got_no_better_are_left_as_they_were(trained: Path) -> None
         assert run.result[figure] == pytest.approx(first.result[figure], abs=0.03)
 
 
-def test_frozen_blocks_keep_their_weights_and_the_others_do_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def ones(network: object, path: object) -> None:
-        for block in (1, 2):
-            layer = network.get_layer(f"block{block}_conv1")  # type: ignore[attr-defined]
-            layer.set_weights([np.full_like(weight, 0.01) for weight in layer.get_weights()])
-
-    monkeypatch.setattr(vgg16, "load_imagenet", ones)
-    weights = tmp_path / "weights.h5"
-    train_encoder(small(), photos(), tmp_path / "runs", weights, settings=replace(QUICK, epochs=1))
+def test_frozen_blocks_keep_their_weights_and_the_others_do_not(trained_once: Trained) -> None:
     pooled = vgg16.pooled_part(vgg16.build())
-    vgg16.read_weights(pooled, weights)
-    frozen, trained = (pooled.get_layer(f"block{block}_conv1").get_weights()[0] for block in (1, 2))
-    np.testing.assert_allclose(frozen, 0.01, rtol=1e-3)
-    assert not np.allclose(trained, 0.01, rtol=1e-2)
+    vgg16.read_weights(pooled, trained_once.folder / "weights.h5")
+    frozen, trained = filters(pooled)
+    np.testing.assert_allclose(frozen, trained_once.initial[0], rtol=1e-3, atol=1e-6)  # they are kept as float16
+    assert not np.allclose(trained, trained_once.initial[1], rtol=1e-2)
 
 
 def test_labels_with_too_few_pictures_are_named(tmp_path: Path) -> None:

@@ -63,18 +63,18 @@ def only_run(home: Workspace) -> Run:
 
 
 def test_a_training_is_watched_stopped_and_gone_on_with_to_its_end(home: Workspace) -> None:
-    epochs = 7
+    epochs = 4
     start(home, "--epochs", str(epochs))
-    wait(lambda: not state(home).running or state(home).step.startswith("Epoch 3 "))
+    wait(lambda: not state(home).running or state(home).step.startswith("Epoch 2 "))
     now = state(home)
     assert now.running, now.log
-    assert (now.step, now.total) == (f"Epoch 3 of {epochs}", 1000)
+    assert (now.step, now.total) == (f"Epoch 2 of {epochs}", 1000)
     run = only_run(home)
     assert run.is_live
     assert run.kind == "category-cnn"
     progress = run.progress()
     assert progress is not None
-    assert progress.epoch >= 2
+    assert progress.epoch >= 1
     assert progress.epochs == epochs
     assert progress.seconds > 0
     assert "loss" in progress.figures or progress.share == 0
@@ -88,7 +88,7 @@ def test_a_training_is_watched_stopped_and_gone_on_with_to_its_end(home: Workspa
     assert not run.is_live
     assert not run.is_finished
     done = run.history()
-    assert 2 <= len(done) < epochs
+    assert 1 <= len(done) < epochs
 
     # whoever gives the same command while another process trains is told, and nothing is mixed up
     with run.held():
