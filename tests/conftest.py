@@ -17,6 +17,7 @@ import hypothesis
 import numpy as np
 import pytest
 from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.scriptrunner import script_runner
 
 from fashion16 import settings
 from fashion16.catalogue.rows import ImportedItem
@@ -78,6 +79,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def one_scan_of_packages() -> None:
     """Every AppTest reads the metadata of all installed packages to find components, which takes a second each."""
     manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_clearing_of_keras() -> None:
+    """After each run of a page Streamlit clears Keras, which collects the garbage of a process that loaded TensorFlow.
+
+    The app itself never loads it: tests/test_imports.py.
+    """
+    script_runner._clean_problem_modules = lambda: None
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ from fashion16.evaluation.figures import (
 )
 
 NAME = DEFAULT_COLLECTION
+FEW = {"test": 100_000, "retrieval": 20, "instances": 20, "recall": 20, "speed": 5}  # pictures for each figure
 
 
 def publish_tests(workspace: Workspace) -> None:

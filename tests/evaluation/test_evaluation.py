@@ -18,7 +18,7 @@ from fashion16.search.head import Head
 from fashion16.search.index import CategoryIndex
 from fashion16.search.searcher import Searcher
 from fashion16.sources.clothing import ClothingArchive
-from tests.evaluations import publish_tests
+from tests.evaluations import FEW, publish_tests
 from tests.fakes import FakeEncoder, unit_vectors, write_clothing_archive
 
 
@@ -138,9 +138,8 @@ def test_more_labels_never_hurt_separable_categories() -> None:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each figure is measured on some twenty pictures; the steps are the same."""
-    sizes = {"test": 100_000, "retrieval": 20, "instances": 20, "recall": 20, "speed": 5}
-    monkeypatch.setattr(reports, "FULL", sizes)
-    monkeypatch.setattr(reports, "QUICK", sizes)
+    monkeypatch.setattr(reports, "FULL", FEW)
+    monkeypatch.setattr(reports, "QUICK", FEW)
 
 
 def evaluate_with_tests(workspace: Workspace, archive: ClothingArchive | None = None) -> Evaluation:

@@ -26,7 +26,7 @@ from fashion16.search.index_file import read_index, write_index
 from fashion16.search.partition import Tuning
 from fashion16.search.searcher import Answer, Classified
 from tests.conftest import REPOSITORY
-from tests.evaluations import publish_tests
+from tests.evaluations import FEW, publish_tests
 
 NAME = "fashion-mnist"
 NEW_KEYS = ("head_digest", "index_facts", "items", "speed", "predictions_digest")
@@ -37,7 +37,9 @@ def evaluated_once(small_template: Path, tmp_path_factory: pytest.TempPathFactor
     """A small workspace after a full evaluation."""
     made = Workspace(shutil.copytree(small_template, tmp_path_factory.mktemp("evaluated") / "home", symlinks=True))
     publish_tests(made)
-    quality.evaluate(made.collection(NAME))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quality, "FULL", FEW)
+        quality.evaluate(made.collection(NAME))
     return made.root
 
 
@@ -218,7 +220,7 @@ def test_photos_of_an_older_version_are_kept_and_of_another_head_are_not(evaluat
 
 def test_an_evaluation_has_the_speed_of_each_step(evaluated: Workspace) -> None:
     taken = report_of(evaluated).speed
-    assert taken is not None and taken.n == 50  # all test pictures: the small collection has fewer than 200
+    assert taken is not None and taken.n == FEW["speed"]
     for step in (taken.prepare, taken.encode, taken.classify, taken.search, taken.total):
         assert 0 < step.median_ms <= step.p95_ms
     # all steps of one picture take at least as long as its longest

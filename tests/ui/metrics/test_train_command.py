@@ -17,7 +17,7 @@ from fashion16.evaluation import report
 from fashion16.files import locks
 from fashion16.jobs import JobState
 from fashion16.training.runs import Run, runs_in
-from tests.evaluations import publish_tests
+from tests.evaluations import FEW, publish_tests
 
 NAME = "fashion-mnist"
 JOB = "training"
@@ -124,7 +124,8 @@ def test_an_evaluation_tells_its_steps(measurable: Workspace) -> None:
     assert not measurable.collection(NAME).evaluation_file.exists()
 
 
-def test_each_step_of_an_evaluation_counts_to_its_end(measurable: Workspace) -> None:
+def test_each_step_of_an_evaluation_counts_to_its_end(measurable: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "QUICK", FEW)
     steps: list[str] = []
     ends: dict[str, tuple[int, int]] = {}
     report.evaluate(
